@@ -1,0 +1,92 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// liburing.h defines _GNU_SOURCE for itself; unless every target does, Glibc and CLiburing disagree about `fd_set`.
+let gnu: [CSetting] = [.define("_GNU_SOURCE")]
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, cSettings: gnu, swiftSettings: strict)
+}
+
+func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, cSettings: gnu, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies + ["Support"], resources: resources, cSettings: gnu, swiftSettings: strict)
+}
+
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "martlet",
+  products: [
+    .library(name: "Wire", targets: ["Wire"]),
+    .library(name: "Tables", targets: ["Tables"]),
+    .library(name: "Datapath", targets: ["Datapath"]),
+    .executable(name: "martletd", targets: ["martletd"]),
+    .executable(name: "martlet", targets: ["martlet"]),
+    .executable(name: "martlet-load", targets: ["martlet-load"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+  ],
+  targets: [
+    // System libraries and C shims.
+    .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+    .systemLibrary(name: "CLibmnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+    .target(name: "CLinux", dependencies: ["CLiburing"], cSettings: gnu),
+
+    // The data path: no package, no Foundation, no logger. Wire, Tables and Datapath make no system call.
+    library("Wire"),
+    library("Tables", ["Wire"]),
+    library("Datapath", ["Wire", "Tables"]),
+    library("LinuxIO", ["Wire", "Tables", "Datapath", "CLinux", "CLiburing"]),
+
+    // The control plane.
+    library("Netlink", ["Wire", "CLinux", "CLibmnl"]),
+    library("ControlModel"),
+    library(
+      "ControlPlane",
+      [
+        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "CLinux", "ControlModel", logging,
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ]),
+    library(
+      "ControlAPI",
+      [
+        "ControlModel", logging,
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ]),
+    library("ControlClient", ["ControlModel", "CLinux"]),
+
+    // What a person runs.
+    executable("martletd", ["ControlPlane", "ControlAPI", "ControlModel", "LinuxIO", "CLinux", arguments, logging]),
+    executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
+    executable("martlet-load", ["CLinux", arguments]),
+
+    .target(name: "Support", dependencies: ["CLinux"], path: "Tests/Support", cSettings: gnu, swiftSettings: strict),
+    tests("WireTests", ["Wire"]),
+    tests("TablesTests", ["Tables", "Wire"]),
+    tests("DatapathTests", ["Datapath", "Tables", "Wire"]),
+    tests("LinuxIOTests", ["LinuxIO", "Datapath", "Tables", "Wire", "CLinux"]),
+    tests("NetlinkTests", ["Netlink", "Wire", "CLinux"]),
+    tests("ControlPlaneTests", ["ControlPlane", "ControlModel", "Wire"]),
+    tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
+    tests("CommandTests", ["martlet", "ControlModel"]),
+    tests("SystemTests", ["ControlModel"]),
+  ]
+)

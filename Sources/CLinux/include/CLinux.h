@@ -1,0 +1,10 @@
+// What Swift's importer cannot take from the kernel's headers: function-like macros, variadic ioctls, and constants newer
+// than the distribution's headers. Every symbol begins with `martlet_`. Functions return a value >= 0, or -errno.
+#ifndef MARTLET_CLINUX_H
+#define MARTLET_CLINUX_H
+
+#include "martlet_namespace.h"
+#include "martlet_tap.h"
+#include "martlet_uring.h"
+
+#endif

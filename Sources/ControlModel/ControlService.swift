@@ -1,0 +1,34 @@
+/// What the control plane does for a client. `ControlPlane` conforms; the HTTP API serves it, route by route; tests give it a
+/// stand-in. Calls may come from any thread, and block theirs until the change is made or refused. Wherever a network, sandbox
+/// or endpoint is named, its name, its id or a unique prefix of its id (4 digits or more) will do; a sandbox's namespace path too.
+public protocol ControlService: Sendable {
+  func createNetwork(_ request: NetworkRequest) throws(ControlError) -> Created
+  func networks() throws(ControlError) -> [Network]
+  func network(_ name: String) throws(ControlError) -> Network
+  func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network
+  func removeNetwork(_ name: String) throws(ControlError)
+  /// Removes every network without endpoints; their names.
+  func pruneNetworks() throws(ControlError) -> [String]
+
+  func createSandbox(_ request: SandboxRequest) throws(ControlError) -> Created
+  func sandboxes() throws(ControlError) -> [Sandbox]
+  func sandbox(_ name: String) throws(ControlError) -> Sandbox
+  func removeSandbox(_ name: String) throws(ControlError)
+
+  func connect(network: String, _ request: ConnectRequest) throws(ControlError) -> Created
+  /// Once more is no error.
+  func disconnect(network: String, sandbox: String) throws(ControlError)
+  func endpoints() throws(ControlError) -> [Endpoint]
+  func endpoint(_ id: String) throws(ControlError) -> Endpoint
+  func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint
+
+  func forwardingEntries(network: String) throws(ControlError) -> [ForwardingEntry]
+  func addForwardingEntry(network: String, _ request: ForwardingEntryRequest) throws(ControlError)
+  func removeForwardingEntry(network: String, mac: String) throws(ControlError)
+  /// Forgets learned entries: all, or those of one port (an endpoint's id or `gateway`).
+  func flushForwardingEntries(network: String, port: String?) throws(ControlError)
+
+  func statistics(network: String?) throws(ControlError) -> Statistics
+  /// Returns once the daemon has begun to stop.
+  func shutdown(_ request: ShutdownRequest) throws(ControlError)
+}

@@ -1,0 +1,158 @@
+/// What `network connect` asks for: `POST /v1/networks/{network}/connect`.
+public struct ConnectRequest: Codable, Sendable, Equatable {
+  /// A sandbox's name or id, or an absolute path of a network namespace, which is then adopted.
+  public var sandbox: String
+  public var ip: String?
+  public var ip6: String?
+  public var mac: String?
+  /// The interface's name in the sandbox; absent: the next free `ethN`.
+  public var interface: String?
+  public var mtu: Int?
+  public var aliases: [String]?
+  /// As `docker run -p`: `[HOSTIP:]HOSTPORT[-END]:PORT[-END][/tcp|udp]`.
+  public var publish: [String]?
+  public var noAddress: Bool?
+  public var noAnnounce: Bool?
+  public var isolated: Bool?
+  public var `guard`: Bool?
+  public var options: [String: String]?
+
+  public init(sandbox: String) { self.sandbox = sandbox }
+
+  enum CodingKeys: String, CodingKey {
+    case sandbox, ip, ip6, mac, interface, mtu, aliases, publish
+    case noAddress = "no_address"
+    case noAnnounce = "no_announce"
+    case isolated, `guard`, options
+  }
+}
+
+/// `POST /v1/networks/{network}/disconnect`.
+public struct DisconnectRequest: Codable, Sendable, Equatable {
+  public var sandbox: String
+  public init(sandbox: String) { self.sandbox = sandbox }
+}
+
+/// What `endpoint set` changes: `PATCH /v1/endpoints/{endpoint}`. Absent fields stay as they are.
+public struct EndpointChange: Codable, Sendable, Equatable {
+  public var isolated: Bool?
+  public var `guard`: Bool?
+  /// MAC addresses that may be learned on the port; 0: only the network's own limit.
+  public var macLimit: Int?
+  /// Bits a second; 0: no limit.
+  public var rateIn: UInt64?
+  public var rateOut: UInt64?
+
+  public init() {}
+
+  enum CodingKeys: String, CodingKey {
+    case isolated, `guard`
+    case macLimit = "mac_limit"
+    case rateIn = "rate_in"
+    case rateOut = "rate_out"
+  }
+}
+
+/// Frames and bytes without the virtio-net header. rx: what the switch got from the endpoint; tx: what it sent to it.
+public struct Counters: Codable, Sendable, Equatable {
+  public var rxFrames: UInt64
+  public var rxBytes: UInt64
+  public var txFrames: UInt64
+  public var txBytes: UInt64
+  /// By `DropReason` name; only reasons that happened.
+  public var drops: [String: UInt64]
+
+  public init(
+    rxFrames: UInt64 = 0, rxBytes: UInt64 = 0, txFrames: UInt64 = 0, txBytes: UInt64 = 0, drops: [String: UInt64] = [:]
+  ) {
+    self.rxFrames = rxFrames
+    self.rxBytes = rxBytes
+    self.txFrames = txFrames
+    self.txBytes = txBytes
+    self.drops = drops
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case rxFrames = "rx_frames"
+    case rxBytes = "rx_bytes"
+    case txFrames = "tx_frames"
+    case txBytes = "tx_bytes"
+    case drops
+  }
+}
+
+/// A port that is reachable from outside.
+public struct PublishedPort: Codable, Sendable, Equatable {
+  public var hostIP: String
+  public var hostPort: Int
+  public var port: Int
+  public var `protocol`: String
+
+  public init(hostIP: String, hostPort: Int, port: Int, protocol: String) {
+    self.hostIP = hostIP
+    self.hostPort = hostPort
+    self.port = port
+    self.protocol = `protocol`
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case hostIP = "host_ip"
+    case hostPort = "host_port"
+    case port, `protocol`
+  }
+}
+
+/// What joins one sandbox to exactly one network (CNM endpoint), as `endpoint inspect` shows it.
+public struct Endpoint: Codable, Sendable, Equatable {
+  /// 64 hexadecimal digits.
+  public var id: String
+  /// Names, not ids.
+  public var network: String
+  public var sandbox: String
+  /// The path of the sandbox's network namespace.
+  public var netns: String
+  /// In the sandbox. Empty for the drivers none and host.
+  public var interface: String
+  public var mac: String
+  /// With prefix length.
+  public var addresses: [String]
+  public var aliases: [String]
+  public var published: [PublishedPort]
+  public var isolated: Bool
+  public var `guard`: Bool
+  public var macLimit: Int
+  public var mtu: Int
+  /// up; or down, with the reason in `detail` (its interface is gone, say).
+  public var state: String
+  public var detail: String?
+  public var counters: Counters
+
+  public init(
+    id: String, network: String, sandbox: String, netns: String, interface: String, mac: String, addresses: [String],
+    aliases: [String], published: [PublishedPort], isolated: Bool, guard: Bool, macLimit: Int, mtu: Int, state: String,
+    detail: String? = nil, counters: Counters
+  ) {
+    self.id = id
+    self.network = network
+    self.sandbox = sandbox
+    self.netns = netns
+    self.interface = interface
+    self.mac = mac
+    self.addresses = addresses
+    self.aliases = aliases
+    self.published = published
+    self.isolated = isolated
+    self.guard = `guard`
+    self.macLimit = macLimit
+    self.mtu = mtu
+    self.state = state
+    self.detail = detail
+    self.counters = counters
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case id, network, sandbox, netns, interface, mac, addresses, aliases, published, isolated, `guard`
+    case macLimit = "mac_limit"
+    case mtu, state, detail, counters
+  }
+}

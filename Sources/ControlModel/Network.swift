@@ -1,0 +1,124 @@
+/// What `network create` asks for: `POST /v1/networks`. Absent fields take the defaults that `Network` then shows.
+public struct NetworkRequest: Codable, Sendable, Equatable {
+  public var name: String
+  /// bridge (the default), none or host.
+  public var driver: String?
+  /// CIDRs, at most one a family. Empty: the next free default pool.
+  public var subnets: [String]?
+  public var gateways: [String]?
+  public var ipRanges: [String]?
+  /// Names of addresses that are never handed out.
+  public var auxiliaryAddresses: [String: String]?
+  public var `internal`: Bool?
+  /// Gives the network a unique local IPv6 subnet (RFC 4193) where `subnets` names none.
+  public var ipv6: Bool?
+  public var mtu: Int?
+  public var ageingSeconds: Int?
+  public var fdbLimit: Int?
+  /// nat, nat-unprotected, routed or isolated.
+  public var gatewayMode: String?
+  /// A plain switch: no gateway port, no address taken for one.
+  public var noGateway: Bool?
+  public var labels: [String: String]?
+  public var options: [String: String]?
+
+  public init(name: String) { self.name = name }
+
+  enum CodingKeys: String, CodingKey {
+    case name, driver, subnets, gateways
+    case ipRanges = "ip_ranges"
+    case auxiliaryAddresses = "aux_addresses"
+    case `internal`, ipv6, mtu
+    case ageingSeconds = "ageing_s"
+    case fdbLimit = "fdb_limit"
+    case gatewayMode = "gateway_mode"
+    case noGateway = "no_gateway"
+    case labels, options
+  }
+}
+
+/// What `network set` changes: `PATCH /v1/networks/{name}`. Absent fields stay as they are.
+public struct NetworkChange: Codable, Sendable, Equatable {
+  public var ageingSeconds: Int?
+  public var fdbLimit: Int?
+  public var gatewayMode: String?
+  public var mtu: Int?
+
+  public init() {}
+
+  enum CodingKeys: String, CodingKey {
+    case ageingSeconds = "ageing_s"
+    case fdbLimit = "fdb_limit"
+    case gatewayMode = "gateway_mode"
+    case mtu
+  }
+}
+
+public struct Subnet: Codable, Sendable, Equatable {
+  public var subnet: String
+  /// Absent with `--no-gateway`.
+  public var gateway: String?
+  public var ipRange: String?
+  public var auxiliaryAddresses: [String: String]?
+
+  public init(subnet: String, gateway: String?, ipRange: String? = nil, auxiliaryAddresses: [String: String]? = nil) {
+    (self.subnet, self.gateway, self.ipRange, self.auxiliaryAddresses) = (subnet, gateway, ipRange, auxiliaryAddresses)
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case subnet, gateway
+    case ipRange = "ip_range"
+    case auxiliaryAddresses = "aux_addresses"
+  }
+}
+
+/// A broadcast domain with its subnets (CNM network), as `network inspect` shows it.
+public struct Network: Codable, Sendable, Equatable {
+  /// 64 hexadecimal digits.
+  public var id: String
+  public var name: String
+  public var driver: String
+  public var subnets: [Subnet]
+  public var `internal`: Bool
+  public var mtu: Int
+  public var ageingSeconds: Int
+  public var fdbLimit: Int
+  public var gatewayMode: String
+  /// The gateway port's interface in the daemon's namespace; absent with `--no-gateway` and without a bridge driver.
+  public var gatewayInterface: String?
+  public var labels: [String: String]
+  public var options: [String: String]
+  /// RFC 3339, UTC.
+  public var created: String
+  public var endpoints: [Endpoint]
+
+  public init(
+    id: String, name: String, driver: String, subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int, fdbLimit: Int,
+    gatewayMode: String, gatewayInterface: String?, labels: [String: String], options: [String: String], created: String,
+    endpoints: [Endpoint]
+  ) {
+    self.id = id
+    self.name = name
+    self.driver = driver
+    self.subnets = subnets
+    self.internal = `internal`
+    self.mtu = mtu
+    self.ageingSeconds = ageingSeconds
+    self.fdbLimit = fdbLimit
+    self.gatewayMode = gatewayMode
+    self.gatewayInterface = gatewayInterface
+    self.labels = labels
+    self.options = options
+    self.created = created
+    self.endpoints = endpoints
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case id, name, driver, subnets, `internal`, mtu
+    case ageingSeconds = "ageing_s"
+    case fdbLimit = "fdb_limit"
+    case gatewayMode = "gateway_mode"
+    case gatewayInterface = "gateway_interface"
+    case labels, options, created, endpoints
+  }
+}

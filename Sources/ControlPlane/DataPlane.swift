@@ -1,0 +1,84 @@
+import ControlModel
+import Wire
+
+/// A network of the data plane. Not used again after its network has gone.
+public struct DataPlaneNetwork: Hashable, Sendable {
+  public let index: Int
+  public init(index: Int) { self.index = index }
+}
+
+/// A port of the data plane. Not used again after its port has gone.
+public struct DataPlanePort: Hashable, Sendable {
+  public let index: Int
+  public init(index: Int) { self.index = index }
+}
+
+/// What the data plane needs to know of a network.
+public struct DataPlaneNetworkOptions: Sendable, Equatable {
+  public var mtu: Int
+  public var ageingSeconds: Int
+  public var fdbLimit: Int
+  public init(mtu: Int, ageingSeconds: Int, fdbLimit: Int) {
+    (self.mtu, self.ageingSeconds, self.fdbLimit) = (mtu, ageingSeconds, fdbLimit)
+  }
+}
+
+/// What the data plane needs to know of a port.
+public struct DataPlanePortOptions: Sendable, Equatable {
+  public var isolated: Bool
+  /// 0: only the network's limit.
+  public var macLimit: Int
+  public init(isolated: Bool = false, macLimit: Int = 0) { (self.isolated, self.macLimit) = (isolated, macLimit) }
+}
+
+/// One entry of a MAC table.
+public struct DataPlaneForwardingEntry: Sendable, Equatable {
+  public var mac: MACAddress
+  public var port: DataPlanePort
+  public var isStatic: Bool
+  public var ageSeconds: Int
+  public init(mac: MACAddress, port: DataPlanePort, isStatic: Bool, ageSeconds: Int) {
+    (self.mac, self.port, self.isStatic, self.ageSeconds) = (mac, port, isStatic, ageSeconds)
+  }
+}
+
+/// A network's own totals: what its ports counted, with those that have gone.
+public struct DataPlaneNetworkCounters: Sendable, Equatable {
+  public var total: Counters
+  public var floodedCopies: UInt64
+  public var fdbEntries: Int
+  public init(total: Counters, floodedCopies: UInt64, fdbEntries: Int) {
+    (self.total, self.floodedCopies, self.fdbEntries) = (total, floodedCopies, fdbEntries)
+  }
+}
+
+/// What the control plane tells and asks the data plane. Calls come from the control plane's one thread and block it until
+/// the worker that owns the network has acknowledged; the worker itself never waits.
+public protocol DataPlane: AnyObject, Sendable {
+  func addNetwork(_ options: DataPlaneNetworkOptions) throws(ControlError) -> DataPlaneNetwork
+  func changeNetwork(_ network: DataPlaneNetwork, _ options: DataPlaneNetworkOptions) throws(ControlError)
+  /// Its ports must have gone before.
+  func removeNetwork(_ network: DataPlaneNetwork) throws(ControlError)
+
+  /// Takes ownership of `descriptor` (a TAP with a 10-byte virtio-net header, blocking), also when it throws.
+  func addPort(descriptor: Int32, to network: DataPlaneNetwork, _ options: DataPlanePortOptions) throws(ControlError)
+    -> DataPlanePort
+  func changePort(_ port: DataPlanePort, _ options: DataPlanePortOptions) throws(ControlError)
+  /// Takes the port's MAC entries along and closes its descriptor before it returns.
+  func removePort(_ port: DataPlanePort) throws(ControlError)
+
+  /// Sends frames (Ethernet header first, no virtio-net header) into the switch as if they had come from the port.
+  func inject(_ frames: [[UInt8]], from port: DataPlanePort) throws(ControlError)
+
+  func forwardingEntries(_ network: DataPlaneNetwork) throws(ControlError) -> [DataPlaneForwardingEntry]
+  func addForwardingEntry(_ mac: MACAddress, port: DataPlanePort) throws(ControlError)
+  /// false: no such entry.
+  func removeForwardingEntry(_ mac: MACAddress, network: DataPlaneNetwork) throws(ControlError) -> Bool
+  func flushForwardingEntries(_ network: DataPlaneNetwork, port: DataPlanePort?) throws(ControlError)
+
+  func counters(_ port: DataPlanePort) -> Counters
+  func counters(_ network: DataPlaneNetwork) -> DataPlaneNetworkCounters
+
+  /// Called, on a thread of the data plane's own, for a port whose descriptor has died (EBADFD: its namespace is gone).
+  func onPortLost(_ handler: @escaping @Sendable (DataPlanePort) -> Void)
+}
