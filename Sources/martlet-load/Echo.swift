@@ -15,6 +15,7 @@ struct Echo: ParsableCommand {
   @Argument var port: UInt16
   @Option(help: "End after this time.") var seconds = 3600.0
   @Flag(help: "End when standard input closes.") var untilEOF = false
+  @OptionGroup var transmission: TransmissionControl
   @OptionGroup var placement: Placement
 
   func run() throws {
@@ -22,6 +23,7 @@ struct Echo: ParsableCommand {
     StopSignal.install()
     let datagrams = try Socket.bound(.datagram, port: port)
     let connections = try Socket.bound(.stream, port: port)
+    try transmission.apply(to: connections)
     guard listen(connections.descriptor, Self.backlog) == 0 else { throw SystemCallError("listen") }
 
     let (datagram, listener) = (datagrams.descriptor, connections.descriptor)

@@ -25,6 +25,7 @@ struct Latency: ParsableCommand {
   @Argument var port: UInt16
   @Option(help: "Bytes in each request and each reply.") var payload = 64
   @Option(help: "How long to measure.") var seconds = 3.0
+  @OptionGroup var transmission: TransmissionControl
   @OptionGroup var placement: Placement
 
   func validate() throws {
@@ -50,7 +51,10 @@ struct Latency: ParsableCommand {
     StopSignal.install()
     let target = try SocketAddress(address, port: port)
     let socket = try Socket.connected(transport == .tcp ? .stream : .datagram, to: target)
-    if transport == .tcp { try socket.setNoDelay() }
+    if transport == .tcp {
+      try socket.setNoDelay()
+      try transmission.apply(to: socket)
+    }
     try socket.setReceiveTimeout(seconds: Self.replyTimeout)
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: payload, alignment: MemoryLayout<UInt64>.alignment)
     defer { buffer.deallocate() }

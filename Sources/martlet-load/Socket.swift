@@ -56,6 +56,13 @@ struct Socket: ~Copyable {
 
   func setNoDelay() throws { try set(Int32(IPPROTO_TCP), TCP_NODELAY, 1, "TCP_NODELAY") }
 
+  /// A name from net.ipv4.tcp_available_congestion_control. Connections accepted from a listening socket inherit it.
+  func setCongestionControl(_ name: String) throws {
+    guard setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CONGESTION, name, socklen_t(name.utf8.count)) == 0 else {
+      throw SystemCallError("congestion control \(name)")
+    }
+  }
+
   func setReceiveTimeout(seconds: Double) throws {
     var time = timeval(tv_sec: Int(seconds), tv_usec: Int(seconds.truncatingRemainder(dividingBy: 1) * 1e6))
     guard setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size)) == 0 else {
