@@ -8,6 +8,8 @@ public struct TAPDevice: ~Copyable {
   /// `struct virtio_net_hdr` (linux/virtio_net.h).
   public static let headerLength = 10
 
+  /// IFNAMSIZ of linux/if.h: fifteen bytes and a zero.
+  static let nameCapacity = 16
   /// The name of a TAP whose holder died may be busy for a moment.
   static let busyRetryCount = 50
   static let busyRetryMicroseconds: UInt32 = 20_000
@@ -22,7 +24,7 @@ public struct TAPDevice: ~Copyable {
   /// It goes with its descriptor until `setPersistent(true)`.
   public init(name: String) throws(Errno) {
     let descriptor = try FileDescriptor.open("/dev/net/tun", O_RDWR)
-    var buffer = [CChar](repeating: 0, count: Int(IFNAMSIZ))
+    var buffer = [CChar](repeating: 0, count: Self.nameCapacity)
     guard name.utf8.count < buffer.count else { throw Errno(ENAMETOOLONG, "make TAP \(name)") }
     for (index, byte) in name.utf8.enumerated() { buffer[index] = CChar(bitPattern: byte) }
     var retries = 0
