@@ -3,7 +3,8 @@ import Wire
 
 /// Where the engine sends what it decided. Called once for each copy that is to leave, in the order of the frames.
 public protocol FrameOutput: ~Copyable {
-  mutating func transmit(_ frame: FrameDescriptor, to port: UInt16)
+  /// - Parameter isOnlyCopy: no other port gets the frame, so its bytes are the output's to change.
+  mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool)
 }
 
 /// The forwarding engine: a burst of frames in, copies to ports out.
@@ -90,7 +91,7 @@ public struct Engine: ~Copyable {
     let copies: Int
     switch LearningSwitch().decide(Self.view(frame), &view) {
     case .forward(let port):
-      output.transmit(frame, to: port)
+      output.transmit(frame, to: port, isOnlyCopy: true)
       copies = 1
     case .flood: copies = flood(frame, network: Int(index), unisolatedOnly: ports[Int(frame.port)].isIsolated, into: &output)
     case .floodUnisolated, .drop: copies = 0
@@ -121,7 +122,7 @@ public struct Engine: ~Copyable {
         }
       }
       switch verdict {
-      case .forward(let port): output.transmit(frame, to: port)
+      case .forward(let port): output.transmit(frame, to: port, isOnlyCopy: true)
       case .drop(let reason): counters.add(base &+ PortCounter.drops.rawValue &+ Int(reason.rawValue))
       case .flood: floodCounted(frame, network: network, unisolatedOnly: false, into: &output)
       case .floodUnisolated: floodCounted(frame, network: network, unisolatedOnly: true, into: &output)
@@ -163,7 +164,7 @@ public struct Engine: ~Copyable {
     for index in 0..<networks[network].memberCount {
       let port = members[index]
       if port == frame.port || unisolatedOnly && ports[Int(port)].isIsolated { continue }
-      output.transmit(frame, to: port)
+      output.transmit(frame, to: port, isOnlyCopy: false)
       copies &+= 1
     }
     return copies

@@ -5,6 +5,8 @@ struct Operation: RawRepresentable, BitwiseCopyable {
     case read = 1
     /// A write of buffer `index` to `port`.
     case write
+    /// A write of the frames gathered in slot `index` to `port`.
+    case gatheredWrite
     /// The cancellation of a port's reads.
     case cancel
     /// The control plane has sent a command.

@@ -118,9 +118,12 @@ public final class Switch: Sendable {
   /// - Parameter descriptor: of a TAP with a virtio-net header of `TAPDevice.headerLength` bytes, without O_NONBLOCK. The switch
   ///   owns it from here on, also where this throws.
   public func addPort(descriptor: Int32, to network: NetworkHandle, _ options: PortOptions) throws(Errno) -> PortHandle {
+    let takesSegmentedUDP = TAPDevice.takesSegmentedUDP(descriptor)
     let result: Result<UInt16, Errno> = ask(network.worker) { worker in
       do throws(Errno) {
-        return .success(try worker.openPort(descriptor, network: network.network, options))
+        return .success(
+          try worker.openPort(
+            descriptor, network: network.network, takesSegmentedUDP: takesSegmentedUDP, options))
       } catch {
         return .failure(error)
       }
@@ -139,7 +142,12 @@ public final class Switch: Sendable {
 
   /// Takes the port's MAC entries along, waits for what the kernel still does with it, and closes its descriptor.
   public func removePort(_ port: PortHandle) {
-    members[port.worker].channel.perform { worker, command in worker.closePort(port.port, finishing: command) }
+    var descriptor: Int32 = -1
+    members[port.worker].channel.perform { worker, command in
+      descriptor = worker.transmitter.links[Int(port.port)].descriptor
+      return descriptor < 0 || worker.closePort(port.port, finishing: command)
+    }
+    if descriptor >= 0 { close(descriptor) }
   }
 
   /// Sends a frame (Ethernet header first) into the port's network as if it had come from the port.

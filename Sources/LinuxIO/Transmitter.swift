@@ -15,6 +15,8 @@ struct PortLink: BitwiseCopyable {
   var isClosing = false
   /// Its reads failed for good; the control plane has been told.
   var isLost = false
+  /// Takes small UDP frames as one segmented frame.
+  var coalescesUDP = false
 }
 
 /// Turns what the engine decided into io_uring writes, and counts what became of each.
@@ -25,6 +27,7 @@ struct PortLink: BitwiseCopyable {
 struct Transmitter: ~Copyable {
   let uring: IOUring
   var buffers: FrameBuffers
+  private var gathered = GatheredWrites()
   let links: UnsafeMutablePointer<PortLink>
   private let portCapacity: Int
   private let counters: CounterHandle
@@ -49,18 +52,27 @@ struct Transmitter: ~Copyable {
   /// - Parameter result: bytes written, or -errno.
   @inline(__always)
   mutating func completed(_ operation: Operation, result: Int32) {
-    let port = operation.port
-    links[Int(port)].writes &-= 1
+    links[Int(operation.port)].writes &-= 1
     buffers.release(operation.index)
-    count(port, frames: 1, result: result)
+    count(operation.port, frames: 1, bytes: UInt64(max(0, Int(result) &- Engine.headerLength)), result: result)
+  }
+
+  /// A gathered write has completed: each of its frames counts as the one it came as.
+  mutating func gatheredCompleted(_ operation: Operation, result: Int32) {
+    let slot = operation.index
+    let write = gathered[slot].pointee
+    links[Int(operation.port)].writes &-= 1
+    for index in 0..<write.count { buffers.release(gathered.buffers(of: slot)[index]) }
+    gathered.release(slot)
+    count(operation.port, frames: UInt64(write.count), bytes: write.bytes, result: result)
   }
 
   @inline(__always)
-  private mutating func count(_ port: UInt16, frames: UInt64, result: Int32) {
+  private mutating func count(_ port: UInt16, frames: UInt64, bytes: UInt64, result: Int32) {
     let base = Int(port) &* PortCounter.count
     if result > 0 {
       counters.add(base &+ PortCounter.txFrames.rawValue, frames)
-      counters.add(base &+ PortCounter.txBytes.rawValue, UInt64(Int(result) &- Engine.headerLength))
+      counters.add(base &+ PortCounter.txBytes.rawValue, bytes)
     } else {
       counters.add(base &+ PortCounter.drops.rawValue &+ Int(dropReason(result).rawValue), frames)
     }
@@ -81,13 +93,80 @@ struct Transmitter: ~Copyable {
 
 extension Transmitter: FrameOutput {
   @inline(__always)
-  mutating func transmit(_ frame: FrameDescriptor, to port: UInt16) {
+  mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool) {
+    if links[Int(port)].coalescesUDP {
+      if isOnlyCopy, let flow = UDPFlow(frame) {
+        if gather(frame, flow, to: port) { return }
+      } else if gathered.openCount > 0 {
+        writeGathered(of: port)
+      }
+    }
     buffers.retain(frame.buffer)
     links[Int(port)].writes &+= 1
     let submission = uring.nextSubmission()
     io_uring_prep_write(submission, Int32(port), frame.start, frame.length, 0)
+    finish(submission, Operation(.write, port: port, index: frame.buffer))
+  }
+
+  /// Writes what is still gathered. At the end of a burst.
+  @inline(__always)
+  mutating func flush() {
+    while gathered.openCount > 0 { write(gathered.close(position: 0)) }
+  }
+
+  /// Puts the frame with others of its flow; false where it has to be written by itself.
+  @inline(__always)
+  private mutating func gather(_ frame: FrameDescriptor, _ flow: UDPFlow, to port: UInt16) -> Bool {
+    for position in 0..<gathered.openCount {
+      let slot = gathered.open[position]
+      guard gathered[slot].pointee.port == port, gathered[slot].pointee.flow.isSameFlow(as: flow) else { continue }
+      if gathered.hasRoom(slot, for: flow) {
+        gathered.join(frame, flow, slot: slot)
+        buffers.retain(frame.buffer)
+        return true
+      }
+      write(gathered.close(position: position))
+      break
+    }
+    if !gathered.canBegin {
+      guard gathered.openCount > 0 else { return false }
+      write(gathered.close(position: 0))
+      guard gathered.canBegin else { return false }
+    }
+    gathered.begin(flow, frame, port: port)
+    buffers.retain(frame.buffer)
+    return true
+  }
+
+  /// Keeps the order: what was gathered for the port leaves before what comes next.
+  private mutating func writeGathered(of port: UInt16) {
+    var position = 0
+    while position < gathered.openCount {
+      if gathered[gathered.open[position]].pointee.port == port {
+        write(gathered.close(position: position))
+      } else {
+        position &+= 1
+      }
+    }
+  }
+
+  private mutating func write(_ slot: UInt16) {
+    let write = gathered[slot].pointee
+    let pieces = gathered.pieces(of: slot)
+    links[Int(write.port)].writes &+= 1
+    if write.count > 1 {
+      write.flow.rewriteHeaders(write.first, count: write.count)
+      pieces[0].iov_len = Engine.headerLength &+ write.flow.headersLength &+ Int(write.flow.payloadLength)
+    }
+    let submission = uring.nextSubmission()
+    io_uring_prep_writev(submission, Int32(write.port), pieces, UInt32(write.count), 0)
+    finish(submission, Operation(.gatheredWrite, port: write.port, index: slot))
+  }
+
+  @inline(__always)
+  private func finish(_ submission: UnsafeMutablePointer<io_uring_sqe>, _ operation: Operation) {
     submission.pointee.rw_flags = writeFlags
     submission.pointee.flags |= UInt8(MARTLET_IOSQE_FIXED_FILE)
-    submission.pointee.user_data = Operation(.write, port: port, index: frame.buffer).rawValue
+    submission.pointee.user_data = operation.rawValue
   }
 }

@@ -7,7 +7,9 @@ import SystemCalls
 /// What commands do to ports. On the worker's thread, between two bursts.
 extension Worker {
   /// Takes ownership of `descriptor` where it succeeds.
-  mutating func openPort(_ descriptor: Int32, network: UInt16, _ options: PortOptions) throws(Errno) -> UInt16 {
+  mutating func openPort(
+    _ descriptor: Int32, network: UInt16, takesSegmentedUDP: Bool, _ options: PortOptions
+  ) throws(Errno) -> UInt16 {
     guard let port = engine.addPort(to: network, options) else { throw Errno(ENOSPC, "add a port to the worker") }
     do {
       try transmitter.uring.setDescriptor(Int(port), descriptor)
@@ -16,15 +18,16 @@ extension Worker {
       throw error
     }
     transmitter.links[Int(port)] = PortLink(descriptor: descriptor)
+    transmitter.links[Int(port)].coalescesUDP = takesSegmentedUDP && self.options.coalescesUDP
     armRead(port)
     return port
   }
 
-  /// Takes the port and its MAC entries out of its network at once; `command` is finished when the kernel has let go of it.
-  /// - Returns: true where that is now.
+  /// Takes the port and its MAC entries out of its network at once; `command` is finished when the kernel has let go of the
+  /// descriptor, which is the caller's again: closing a TAP takes the kernel's network lock, too long a wait for a worker.
+  /// - Returns: true where the kernel has let go already.
   mutating func closePort(_ port: UInt16, finishing command: Command) -> Bool {
     let link = transmitter.links + Int(port)
-    guard link.pointee.descriptor >= 0, !link.pointee.isClosing else { return true }
     link.pointee.isClosing = true
     let network = engine.detachPort(port)
     if !link.pointee.isReading && link.pointee.writes == 0 {
@@ -39,10 +42,8 @@ extension Worker {
   }
 
   mutating func finishClosing(_ port: UInt16, network: UInt16) {
-    let descriptor = transmitter.links[Int(port)].descriptor
     // Emptying an entry of the table fails only where the table is not there.
     try? transmitter.uring.setDescriptor(Int(port), -1)
-    close(descriptor)
     transmitter.links[Int(port)] = PortLink()
     engine.freePort(port, from: network)
   }
@@ -57,6 +58,7 @@ extension Worker {
     let descriptor = FrameDescriptor(
       start: start, length: UInt32(Engine.headerLength + frame.count), port: port, buffer: buffer)
     engine.inject(descriptor, now: now, into: &transmitter)
+    transmitter.flush()
     transmitter.buffers.release(buffer)
     return true
   }

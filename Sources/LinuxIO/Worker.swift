@@ -84,6 +84,7 @@ struct Worker: ~Copyable {
       wait()
       reap()
       engine.process(UnsafeBufferPointer(start: burst, count: burstCount), now: now, into: &transmitter)
+      transmitter.flush()
       for index in 0..<burstCount { transmitter.buffers.release(burst[index].buffer) }
       rule.batchEnded(
         frames: burstCount, largeFrames: largeFrames, buffersLeft: burstCount < options.receiveBufferCount)
@@ -131,6 +132,7 @@ struct Worker: ~Copyable {
       switch operation.kind {
       case .read: readCompleted(operation.port, result: completion.pointee.res, flags: completion.pointee.flags)
       case .write: transmitter.completed(operation, result: completion.pointee.res)
+      case .gatheredWrite: transmitter.gatheredCompleted(operation, result: completion.pointee.res)
       case .wake: isWoken = true
       case .tick: ticked()
       case .cancel, nil: break
