@@ -226,7 +226,8 @@ public final class Switch: Sendable {
     return members[network.worker].thread.readableCounters.networks[Int(network.network) * NetworkCounter.count + offset]
   }
 
-  private func ask<Answer>(_ worker: Int, _ body: @escaping (inout Worker) -> Answer) -> Answer {
+  /// Runs `body` on the worker's thread, between two bursts.
+  func ask<Answer>(_ worker: Int, _ body: @escaping (inout Worker) -> Answer) -> Answer {
     var answer: Answer?
     members[worker].channel.perform { worker, _ in
       answer = body(&worker)
