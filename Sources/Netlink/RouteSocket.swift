@@ -1,5 +1,4 @@
 import CLibmnl
-import CLinux
 import Glibc
 import SystemCalls
 
@@ -82,10 +81,11 @@ public struct RouteSocket: ~Copyable, @unchecked Sendable {  // Owns all it poin
     request.message.pointee.nlmsg_flags |= UInt16(NLM_F_ACK)
     do {
       _ = try exchange(request, operation()) { object = parse($0) ?? object }
-    } catch  where error.code == absent {
+      return object
+    } catch {
+      guard error.code == absent else { throw error }
       return nil
     }
-    return object
   }
 
   /// Asks for a table. A dump during which the table changed may lack entries or have them twice, and is begun anew.
