@@ -122,3 +122,9 @@ public struct Network: Codable, Sendable, Equatable {
     case labels, options, created, endpoints
   }
 }
+
+/// The answer to `POST /v1/networks/prune`: the names of the networks that went.
+public struct Pruned: Codable, Sendable, Equatable {
+  public var removed: [String]
+  public init(removed: [String]) { self.removed = removed }
+}
