@@ -35,7 +35,8 @@ final class ConnectionHandler: ChannelInboundHandler {
   private var deadline: Scheduled<Void>?
 
   init(
-    router: Router, service: any ControlService, worker: NIOThreadPool, limits: ServerLimits, logger: Logger, surplus: Bool
+    router: Router, service: any ControlService, worker: NIOThreadPool, limits: ServerLimits, logger: Logger,
+    surplus: Bool
   ) {
     self.router = router
     self.service = service
@@ -75,7 +76,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     guard declared <= limits.bodyBytesMax else { return refuseBody(context: context) }
     // RFC 9110, section 10.1.1: the client holds its body back until it hears this.
     if head.headers.first(name: "expect")?.lowercased() == "100-continue" {
-      context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+      context.writeAndFlush(
+        wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
     }
   }
 
@@ -109,7 +111,8 @@ final class ConnectionHandler: ChannelInboundHandler {
 
   private func refuseBody(context: ChannelHandlerContext) {
     finish(
-      Answer(ControlError(.tooLarge, "the request's body is larger than \(limits.bodyBytesMax) bytes")), context: context)
+      Answer(ControlError(.tooLarge, "the request's body is larger than \(limits.bodyBytesMax) bytes")),
+      context: context)
   }
 
   /// The last answer on this connection.
@@ -124,7 +127,8 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   private func send(
-    _ answer: Answer, keepAlive: Bool, withoutBody: Bool, context: ChannelHandlerContext, promise: EventLoopPromise<Void>?
+    _ answer: Answer, keepAlive: Bool, withoutBody: Bool, context: ChannelHandlerContext,
+    promise: EventLoopPromise<Void>?
   ) {
     var headers = HTTPHeaders()
     // A 204 has neither (RFC 9110, section 8.6).
@@ -156,7 +160,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     switch (error, state) {
     case (_, .closing): break
     case (HTTPParserError.headerOverflow, .idle), (HTTPParserError.headerOverflow, .receiving):
-      let message = "the request's header is larger than \(limits.headerBytesMax) bytes or \(limits.headerFieldsMax) fields"
+      let message =
+        "the request's header is larger than \(limits.headerBytesMax) bytes or \(limits.headerFieldsMax) fields"
       finish(Answer(ControlError(.tooLarge, message), status: .requestHeaderFieldsTooLarge), context: context)
     case (let error as HTTPParserError, .idle), (let error as HTTPParserError, .receiving):
       finish(Answer(ControlError(.invalid, "malformed HTTP: \(error)")), context: context)

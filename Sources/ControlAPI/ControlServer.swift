@@ -58,10 +58,12 @@ public final class ControlServer: Sendable {
   /// Takes the socket away, lets the answers under way go out, and ends. Blocks for as long as a service call under way does.
   /// Without effect where nothing runs.
   public func stop() {
-    guard let running = running.withLockedValue({ running in
-      defer { running = nil }
-      return running
-    }) else { return }
+    guard
+      let running = running.withLockedValue({ running in
+        defer { running = nil }
+        return running
+      })
+    else { return }
     running.socket.unlinkFile()
     // Fails only where it has closed already.
     try? running.listener.close().wait()
@@ -93,12 +95,14 @@ public final class ControlServer: Sendable {
     decoderLimits.maxHeaderFieldSize = limits.headerBytesMax
     decoderLimits.maxHeaderListSize = limits.headerBytesMax
     decoderLimits.maxHeaderFieldCount = limits.headerFieldsMax
+    let surplus = count > limits.connectionsMax
     let pipeline = channel.pipeline.syncOperations
+    // A surplus connection gets its answer before it asks, which pipelining assistance does not allow.
     try pipeline.configureHTTPServerPipeline(
-      withErrorHandling: false, withEncoderConfiguration: .init(), withDecoderLimitConfiguration: decoderLimits)
+      withPipeliningAssistance: !surplus, withErrorHandling: false, withEncoderConfiguration: .init(),
+      withDecoderLimitConfiguration: decoderLimits)
     try pipeline.addHandler(
       ConnectionHandler(
-        router: .v1, service: service, worker: worker, limits: limits, logger: logger,
-        surplus: count > limits.connectionsMax))
+        router: .v1, service: service, worker: worker, limits: limits, logger: logger, surplus: surplus))
   }
 }

@@ -73,7 +73,9 @@ struct ListeningSocket: Sendable {
     let refused = address.connect(probe)
     switch refused {
     case ECONNREFUSED:
-      guard unlink(path) == 0 || errno == ENOENT else { throw failure("cannot replace the stale socket \(path)", errno) }
+      guard unlink(path) == 0 || errno == ENOENT else {
+        throw failure("cannot replace the stale socket \(path)", errno)
+      }
     case 0, EAGAIN: throw ControlError(.conflict, "a daemon is already listening at \(path)")
     default: throw failure("cannot tell whether a daemon is listening at \(path)", refused)
     }

@@ -27,13 +27,16 @@ struct Request: Sendable {
 
   private static func message(for error: DecodingError, body: [UInt8]) -> String {
     func field(_ path: [any CodingKey]) -> String {
-      path.isEmpty ? "the request's body" : path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
+      path.isEmpty
+        ? "the request's body" : path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
     }
     switch error {
     case .keyNotFound(let key, let context): return "\(field(context.codingPath + [key])) is missing"
-    case .valueNotFound(let type, let context): return "\(field(context.codingPath)) cannot be null, \(name(type)) is needed"
+    case .valueNotFound(let type, let context):
+      return "\(field(context.codingPath)) cannot be null, \(name(type)) is needed"
     case .typeMismatch(let type, let context): return "\(field(context.codingPath)) must be \(name(type))"
-    case .dataCorrupted: return "malformed JSON: \(JSONSyntax.fault(in: body) ?? "not valid UTF-8, or a number out of range")"
+    case .dataCorrupted:
+      return "malformed JSON: \(JSONSyntax.fault(in: body) ?? "not valid UTF-8, or a number out of range")"
     @unknown default: return "the request's body: \(error)"
     }
   }

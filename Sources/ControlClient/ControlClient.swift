@@ -28,7 +28,9 @@ public struct ControlClient: ControlService {
     try decode(try send("GET", path, body: nil), path: path)
   }
 
-  private func call<Answer: Decodable>(_ method: String, _ path: String, _ body: some Encodable) throws(ControlError) -> Answer {
+  private func call<Answer: Decodable>(_ method: String, _ path: String, _ body: some Encodable) throws(ControlError)
+    -> Answer
+  {
     try decode(try send(method, path, body: try encode(body)), path: path)
   }
 
@@ -59,7 +61,8 @@ public struct ControlClient: ControlService {
     let response = try reader.read(from: connection)
     if 200..<300 ~= response.status { return response.body }
     if let answer = try? JSONDecoder().decode(ErrorBody.self, from: Data(response.body)) { throw answer.error }
-    throw ControlError(.unreachable, "what answers at \(socketPath) is not martletd: status \(response.status) for \(path)")
+    throw ControlError(
+      .unreachable, "what answers at \(socketPath) is not martletd: status \(response.status) for \(path)")
   }
 
   /// A path's segment: all but the unreserved characters escaped (RFC 3986, section 2.3), so that any name stays one segment.
@@ -68,7 +71,8 @@ public struct ControlClient: ControlService {
     var escaped = ""
     for byte in name.utf8 {
       switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"),
         UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
         escaped.unicodeScalars.append(UnicodeScalar(byte))
       default:

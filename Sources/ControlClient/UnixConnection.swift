@@ -35,7 +35,9 @@ struct UnixConnection: ~Copyable {
   func send(_ bytes: [UInt8]) throws(ControlError) {
     var sent = 0
     while sent < bytes.count {
-      let count = bytes[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      let count = bytes[sent...].withUnsafeBytes {
+        Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
       if count >= 0 {
         sent += count
       } else if errno == EPIPE || errno == ECONNRESET {

@@ -93,8 +93,10 @@ public struct Network: Codable, Sendable, Equatable {
   public var endpoints: [Endpoint]
 
   public init(
-    id: String, name: String, driver: String, subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int, fdbLimit: Int,
-    gatewayMode: String, gatewayInterface: String?, labels: [String: String], options: [String: String], created: String,
+    id: String, name: String, driver: String, subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int,
+    fdbLimit: Int,
+    gatewayMode: String, gatewayInterface: String?, labels: [String: String], options: [String: String],
+    created: String,
     endpoints: [Endpoint]
   ) {
     self.id = id
