@@ -4,6 +4,7 @@
 #define MARTLET_CLINUX_H
 
 #include "martlet_namespace.h"
+#include "martlet_netlink.h"
 #include "martlet_tap.h"
 #include "martlet_uring.h"
 
