@@ -65,8 +65,9 @@ public protocol HostNetwork: AnyObject, Sendable {
   /// Moves an interface out of the daemon's namespace.
   func move(_ name: String, to namespace: NamespaceReference, as newName: String) throws(ControlError)
   func removeLink(_ name: String, in namespace: NamespaceReference) throws(ControlError)
-  /// Up, without a queueing discipline: the switch has queues of its own. `ipv6` false takes IPv6 from the interface.
-  func setUp(_ name: String, ipv6: Bool, in namespace: NamespaceReference) throws(ControlError)
+  /// Up, without a queueing discipline: the switch has queues of its own. `ipv6` false takes IPv6 from the interface, nil
+  /// leaves it as the namespace has it.
+  func setUp(_ name: String, ipv6: Bool?, in namespace: NamespaceReference) throws(ControlError)
 
   // MARK: Addresses, routes, neighbours
 
@@ -92,8 +93,9 @@ public protocol HostNetwork: AnyObject, Sendable {
 
   // MARK: Name servers
 
-  /// Writes the resolv.conf that `ip netns exec` shows in the namespace. false: there is one already, which stays as it is.
-  func writeNameServers(forNamespaceNamed name: String) throws(ControlError) -> Bool
-  func removeNameServers(forNamespaceNamed name: String) throws(ControlError)
-  func nameServers(forNamespaceNamed name: String) -> NameServers
+  /// Writes the resolv.conf that `ip netns exec` shows in the namespace at `path`. false: the namespace has no name, or
+  /// there is such a file already, which stays as it is.
+  func writeNameServers(forNamespaceAt path: String) throws(ControlError) -> Bool
+  func removeNameServers(forNamespaceAt path: String) throws(ControlError)
+  func nameServers(forNamespaceAt path: String) -> NameServers
 }
