@@ -1,4 +1,3 @@
-import Glibc
 import Wire
 
 /// The family of an address, as the kernel numbers it (address_families(7)).
@@ -17,4 +16,12 @@ public enum AddressFamily: UInt8, Hashable, Sendable, CaseIterable {
 
 extension IPAddress {
   public var family: AddressFamily { isIPv6 ? .ipv6 : .ipv4 }
+}
+
+extension IPPrefix {
+  /// The address of `attribute` with a length that stands in the message's fixed header.
+  init?(_ attribute: Attribute, length: UInt8) {
+    guard let address = IPAddress(bytes: attribute.bytes) else { return nil }
+    self.init(address: address, length: Int(length))
+  }
 }

@@ -52,10 +52,15 @@ extension RouteSocket {
   public mutating func moveLink(
     _ index: Int32, to namespace: borrowing NetworkNamespace, name: String
   ) throws(Errno) {
+    let operation = "move link \(index) to \(name) in network namespace \(namespace.inode)"
+    // The kernel moves first and names then: refused for its name, the interface would already be on the other side
+    // (do_setlink in net/core/rtnetlink.c).
+    var there = try RouteSocket(in: namespace)
+    guard try there.link(named: name) == nil else { throw Errno(EEXIST, operation) }
     var request = Request(RTM_NEWLINK, flags: 0, ifinfomsg(index: index))
     request.put(IFLA_NET_NS_FD, UInt32(namespace.descriptor.number))
     request.put(IFLA_IFNAME, name)
-    try execute(request, "move link \(index) to \(name) in network namespace \(namespace.inode)")
+    try execute(request, operation)
   }
 
   /// Takes an interface away. ENODEV where there is none.
