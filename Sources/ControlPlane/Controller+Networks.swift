@@ -171,6 +171,7 @@ extension Controller {
     case (.isolated, _): try raiseGateway(new, &rollback)
     case (_, .isolated):
       rollback.add("give network \(old.name) its gateway back") { [self] () throws(ControlError) in
+        guard gatewayPorts[old.id] == nil else { return }
         try change { inner throws(ControlError) in try raiseGateway(old, &inner) }
       }
       try lowerGateway(old)
