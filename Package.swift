@@ -49,18 +49,19 @@ let package = Package(
     .target(name: "CLinux", dependencies: ["CLiburing"], cSettings: gnu),
 
     // The data path: no package, no Foundation, no logger. Wire, Tables and Datapath make no system call.
+    library("SystemCalls"),
     library("Wire"),
     library("Tables", ["Wire"]),
     library("Datapath", ["Wire", "Tables"]),
-    library("LinuxIO", ["Wire", "Tables", "Datapath", "CLinux", "CLiburing"]),
+    library("LinuxIO", ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"]),
 
     // The control plane.
-    library("Netlink", ["Wire", "CLinux", "CLibmnl"]),
+    library("Netlink", ["Wire", "SystemCalls", "CLinux", "CLibmnl"]),
     library("ControlModel"),
     library(
       "ControlPlane",
       [
-        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "CLinux", "ControlModel", logging,
+        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "SystemCalls", "CLinux", "ControlModel", logging,
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     library(
@@ -78,13 +79,16 @@ let package = Package(
     executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
     executable("martlet-load", ["CLinux", arguments]),
 
-    .target(name: "Support", dependencies: ["CLinux"], path: "Tests/Support", cSettings: gnu, swiftSettings: strict),
+    .target(
+      name: "Support", dependencies: ["CLinux", "ControlModel"], path: "Tests/Support", cSettings: gnu,
+      swiftSettings: strict),
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
     tests("WireTests", ["Wire"]),
     tests("TablesTests", ["Tables", "Wire"]),
     tests("DatapathTests", ["Datapath", "Tables", "Wire"]),
-    tests("LinuxIOTests", ["LinuxIO", "Datapath", "Tables", "Wire", "CLinux"]),
-    tests("NetlinkTests", ["Netlink", "Wire", "CLinux"]),
-    tests("ControlPlaneTests", ["ControlPlane", "ControlModel", "Wire"]),
+    tests("LinuxIOTests", ["CAllocations", "LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
+    tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
+    tests("ControlPlaneTests", ["ControlPlane", "ControlModel", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
     tests("CommandTests", ["martlet", "ControlModel"]),
     tests("SystemTests", ["ControlModel"]),

@@ -3,9 +3,9 @@
 #define MARTLET_TAP_H
 
 #include <errno.h>
-#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
