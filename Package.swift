@@ -91,6 +91,7 @@ let package = Package(
     tests("ControlPlaneTests", ["ControlPlane", "ControlModel", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
     tests("CommandTests", ["martlet", "ControlModel"]),
+    tests("LoadTests", ["martlet-load"]),
     tests("SystemTests", ["ControlModel"]),
   ]
 )
