@@ -1,5 +1,4 @@
 import CLibmnl
-import Glibc
 import SystemCalls
 import Wire
 
@@ -15,10 +14,7 @@ public struct LinkAddress: Hashable, Sendable {
 extension RouteSocket {
   /// The addresses of both families of the interface `link`, or of all.
   public mutating func addresses(link: Int32? = nil) throws(Errno) -> [LinkAddress] {
-    var header = ifaddrmsg()
-    header.ifa_index = UInt32(bitPattern: link ?? 0)
-    let request = Request(RTM_GETADDR, flags: 0, header)
-    return try dump(request, "list addresses") { LinkAddress($0) }
+    try dump(Request(addressesOf: link), "list addresses") { LinkAddress($0) }
   }
 
   /// Gives an interface an address: EEXIST where it has it. IPv4 gets its subnet's broadcast address with it, up to /30.
@@ -40,6 +36,12 @@ extension RouteSocket {
 }
 
 extension Request {
+  init(addressesOf link: Int32?) {
+    var header = ifaddrmsg()
+    header.ifa_index = UInt32(bitPattern: link ?? 0)
+    self.init(RTM_GETADDR, flags: 0, header)
+  }
+
   fileprivate mutating func put(_ prefix: IPPrefix) {
     // On links with two ends IFA_ADDRESS is the other end's; on all others both are the same (linux/if_addr.h).
     put(IFA_LOCAL, prefix.address)

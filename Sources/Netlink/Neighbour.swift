@@ -66,8 +66,9 @@ extension RouteSocket {
     {
       do {
         try removeNeighbour(neighbour.address, link: link)
-      } catch  where error.code == ENOENT {
-        continue  // It aged out in between.
+      } catch {
+        // ENOENT: it aged out in between.
+        guard error.code == ENOENT else { throw error }
       }
     }
   }

@@ -23,7 +23,7 @@ extension NetworkNamespace {
   public static func create(name: String) throws(Errno) -> NetworkNamespace {
     let path = try path(name: name)
     try shareDirectory()
-    close(try FileDescriptor.open(path, O_RDONLY | O_CREAT | O_EXCL, mode: 0).release())
+    _ = try FileDescriptor.open(path, O_RDONLY | O_CREAT | O_EXCL, mode: 0)
     do {
       try mountNewNamespace(over: path)
       let namespace = try NetworkNamespace(path: path)
@@ -41,7 +41,7 @@ extension NetworkNamespace {
   /// where there is none.
   public static func remove(name: String) throws(Errno) {
     let path = try path(name: name)
-    // EINVAL: nothing is mounted there, only the file is left, of a creation that was cut short or a reboot.
+    // EINVAL: nothing is mounted there, only the file is left, of a creation that was cut short.
     guard umount2(path, Int32(MNT_DETACH) | Int32(UMOUNT_NOFOLLOW)) == 0 || errno == EINVAL else {
       throw .current("unmount \(path)")
     }

@@ -47,11 +47,12 @@ extension RouteSocket {
 
   /// Moves an interface into `namespace` and names it there, in one message. EEXIST where `name` is taken there.
   ///
-  /// The move takes the interface down, its addresses and routes away. Its index stays, unless it is taken there:
-  /// look it up by name.
+  /// The move takes the interface down, its addresses and routes away. Gives its index there, another one where its own
+  /// is taken.
+  @discardableResult
   public mutating func moveLink(
     _ index: Int32, to namespace: borrowing NetworkNamespace, name: String
-  ) throws(Errno) {
+  ) throws(Errno) -> Int32 {
     let operation = "move link \(index) to \(name) in network namespace \(namespace.inode)"
     // The kernel moves first and names then: refused for its name, the interface would already be on the other side
     // (do_setlink in net/core/rtnetlink.c).
@@ -61,6 +62,8 @@ extension RouteSocket {
     request.put(IFLA_NET_NS_FD, UInt32(namespace.descriptor.number))
     request.put(IFLA_IFNAME, name)
     try execute(request, operation)
+    guard let moved = try there.link(named: name) else { throw Errno(ENODEV, operation) }
+    return moved.index
   }
 
   /// Takes an interface away. ENODEV where there is none.

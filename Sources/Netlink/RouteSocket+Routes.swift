@@ -12,7 +12,8 @@ extension RouteSocket {
     if let table { request.put(Int(RTA_TABLE.rawValue), table) }
     do {
       return try dump(request, "list routes") { Route($0) }
-    } catch  where error.code == ENOENT {
+    } catch {
+      guard error.code == ENOENT else { throw error }
       return []
     }
   }

@@ -1,5 +1,4 @@
 import CLibmnl
-import CLinux
 import Glibc
 import SystemCalls
 
@@ -20,28 +19,34 @@ public struct RouteSocket: ~Copyable, @unchecked Sendable {  // Owns all it poin
   private var sequence: UInt32 = 0
 
   /// A socket in the calling thread's namespace.
-  public init() throws(Errno) {
-    guard let socket = mnl_socket_open2(NETLINK_ROUTE, Int32(SOCK_CLOEXEC.rawValue)) else {
-      throw .current("open a rtnetlink socket")
-    }
-    do throws(Errno) {
-      try Self.configure(socket)
-    } catch {
-      mnl_socket_close(socket)
-      throw error
-    }
-    self.socket = socket
-    buffer = .allocate(byteCount: Self.receiveCapacity, alignment: MemoryLayout<nlmsghdr>.alignment)
-  }
+  public init() throws(Errno) { self.init(owning: try Self.open()) }
 
   /// A socket in `namespace`.
   public init(in namespace: borrowing NetworkNamespace) throws(Errno) {
-    self = try namespace.run { () throws(Errno) in try RouteSocket() }
+    self.init(owning: try namespace.run { () throws(Errno) in try Self.open() })
+  }
+
+  private init(owning socket: OpaquePointer) {
+    self.socket = socket
+    buffer = .allocate(byteCount: Self.receiveCapacity, alignment: MemoryLayout<nlmsghdr>.alignment)
   }
 
   deinit {
     mnl_socket_close(socket)
     buffer.deallocate()
+  }
+
+  private static func open() throws(Errno) -> OpaquePointer {
+    guard let socket = mnl_socket_open2(NETLINK_ROUTE, Int32(SOCK_CLOEXEC.rawValue)) else {
+      throw .current("open a rtnetlink socket")
+    }
+    do throws(Errno) {
+      try configure(socket)
+      return socket
+    } catch {
+      mnl_socket_close(socket)
+      throw error
+    }
   }
 
   private static func configure(_ socket: OpaquePointer) throws(Errno) {
@@ -76,10 +81,11 @@ public struct RouteSocket: ~Copyable, @unchecked Sendable {  // Owns all it poin
     request.message.pointee.nlmsg_flags |= UInt16(NLM_F_ACK)
     do {
       _ = try exchange(request, operation()) { object = parse($0) ?? object }
-    } catch  where error.code == absent {
+      return object
+    } catch {
+      guard error.code == absent else { throw error }
       return nil
     }
-    return object
   }
 
   /// Asks for a table. A dump during which the table changed may lack entries or have them twice, and is begun anew.

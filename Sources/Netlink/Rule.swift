@@ -1,5 +1,4 @@
 import CLibmnl
-import Glibc
 import SystemCalls
 import Wire
 

@@ -1,4 +1,3 @@
-import CLibmnl
 import Foundation
 import SystemCalls
 import Testing
@@ -17,10 +16,13 @@ struct LinkAddressTests {
     var tentative: Bool?
     var nodad: Bool?
   }
-  struct ShownLink: Decodable { let addr_info: [Shown] }
+  struct ShownLink: Decodable {
+    let addresses: [Shown]
+    enum CodingKeys: String, CodingKey { case addresses = "addr_info" }
+  }
 
   private func shown(_ link: String, in namespace: TestNamespace) throws -> [Shown] {
-    try namespace.show(ShownLink.self, "addr", "show", link).flatMap(\.addr_info)
+    try namespace.show(ShownLink.self, "addr", "show", link).flatMap(\.addresses)
   }
 
   private func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }
@@ -78,7 +80,7 @@ struct LinkAddressTests {
       var intruder = try RouteSocket(in: NetworkNamespace(path: other.path))
       let late = try prefix("192.168.0.1/24")
       var seen = 0
-      let all = try socket.dump(Request(RTM_GETADDR, flags: 0, ifaddrmsg()), "list addresses") { _ in
+      let all = try socket.dump(Request(addressesOf: nil), "list addresses") { _ in
         seen += 1
         if seen == 1 { try? intruder.addAddress(late, link: tap1) }
         return seen
@@ -96,7 +98,7 @@ struct LinkAddressTests {
       var seen = 0
       var thrown: Errno?
       do throws(Errno) {
-        _ = try socket.dump(Request(RTM_GETADDR, flags: 0, ifaddrmsg()), "list addresses") { _ in
+        _ = try socket.dump(Request(addressesOf: nil), "list addresses") { _ in
           if seen % 500 == 0 {
             try? intruder.addAddress(late, link: tap1)
             try? intruder.removeAddress(late, link: tap1)

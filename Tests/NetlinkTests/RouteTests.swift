@@ -14,6 +14,7 @@ struct RouteTests {
     var type: String?
     var `protocol`: String?
     var metric: UInt32?
+    var scope = "global"
   }
 
   private func shown(_ family: String, table: String, in namespace: TestNamespace) throws -> Set<Shown> {
@@ -46,7 +47,7 @@ struct RouteTests {
       #expect(
         try shown("-4", table: "4711", in: other) == [
           Shown(dst: "default", gateway: "10.1.0.1", dev: "tap0", type: "unicast", protocol: "static"),
-          Shown(dst: "10.7.0.0/16", dev: "tap0", type: "unicast", protocol: "static", metric: 50),
+          Shown(dst: "10.7.0.0/16", dev: "tap0", type: "unicast", protocol: "static", metric: 50, scope: "link"),
           Shown(dst: "10.8.0.0/16", type: "prohibit", protocol: "static", metric: 7),
           Shown(dst: "10.9.0.1", type: "blackhole", protocol: "boot"),
         ])
