@@ -2,6 +2,9 @@
 /// stand-in. Calls may come from any thread, and block theirs until the change is made or refused. Wherever a network, sandbox
 /// or endpoint is named, its name, its id or a unique prefix of its id (4 digits or more) will do; a sandbox's namespace path too.
 public protocol ControlService: Sendable {
+  /// Of who does the work: this process, unless the service is a client of another.
+  func version() throws(ControlError) -> Version
+
   func createNetwork(_ request: NetworkRequest) throws(ControlError) -> Created
   func networks() throws(ControlError) -> [Network]
   func network(_ name: String) throws(ControlError) -> Network
@@ -31,4 +34,8 @@ public protocol ControlService: Sendable {
   func statistics(network: String?) throws(ControlError) -> Statistics
   /// Returns once the daemon has begun to stop.
   func shutdown(_ request: ShutdownRequest) throws(ControlError)
+}
+
+extension ControlService {
+  public func version() throws(ControlError) -> Version { .current }
 }

@@ -38,6 +38,13 @@ public struct ForwardingEntryRequest: Codable, Sendable, Equatable {
   public init(mac: String, port: String) { (self.mac, self.port) = (mac, port) }
 }
 
+/// What `fdb flush` asks for: `POST /v1/networks/{network}/fdb/flush`. Without a port: all learned entries.
+public struct ForwardingFlush: Codable, Sendable, Equatable {
+  /// An endpoint's id, a unique prefix of one, or `gateway`.
+  public var port: String?
+  public init(port: String? = nil) { self.port = port }
+}
+
 /// A port's counters, as `stats` shows them.
 public struct PortStatistics: Codable, Sendable, Equatable {
   public var kind: String

@@ -93,8 +93,10 @@ public struct Network: Codable, Sendable, Equatable {
   public var endpoints: [Endpoint]
 
   public init(
-    id: String, name: String, driver: String, subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int, fdbLimit: Int,
-    gatewayMode: String, gatewayInterface: String?, labels: [String: String], options: [String: String], created: String,
+    id: String, name: String, driver: String, subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int,
+    fdbLimit: Int,
+    gatewayMode: String, gatewayInterface: String?, labels: [String: String], options: [String: String],
+    created: String,
     endpoints: [Endpoint]
   ) {
     self.id = id
@@ -121,4 +123,10 @@ public struct Network: Codable, Sendable, Equatable {
     case gatewayInterface = "gateway_interface"
     case labels, options, created, endpoints
   }
+}
+
+/// The answer to `POST /v1/networks/prune`: the names of the networks that went.
+public struct Pruned: Codable, Sendable, Equatable {
+  public var removed: [String]
+  public init(removed: [String]) { self.removed = removed }
 }

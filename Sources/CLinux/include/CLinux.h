@@ -3,9 +3,10 @@
 #ifndef MARTLET_CLINUX_H
 #define MARTLET_CLINUX_H
 
-#include "martlet_namespace.h"
+#include "martlet_doctor.h"
 #include "martlet_netlink.h"
 #include "martlet_tap.h"
+#include "martlet_thread.h"
 #include "martlet_uring.h"
 
 #endif

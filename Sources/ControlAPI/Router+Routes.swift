@@ -1,0 +1,89 @@
+import ControlModel
+import NIOHTTP1
+
+extension Router {
+  /// The whole API. docs/openapi.yaml describes exactly these routes; a test compares the two.
+  static let v1 = Router(routes: networkRoutes + forwardingRoutes + sandboxRoutes + endpointRoutes + daemonRoutes)
+
+  private static let networkRoutes: [Route] = [
+    Route(.POST, "/v1/networks") { request, service throws(ControlError) in
+      try .json(service.createNetwork(request.decoded()), status: .created)
+    },
+    Route(.GET, "/v1/networks") { _, service throws(ControlError) in try .json(service.networks()) },
+    Route(.POST, "/v1/networks/prune") { _, service throws(ControlError) in
+      try .json(Pruned(removed: service.pruneNetworks()))
+    },
+    Route(.GET, "/v1/networks/{name}") { request, service throws(ControlError) in
+      try .json(service.network(request.captures[0]))
+    },
+    Route(.PATCH, "/v1/networks/{name}") { request, service throws(ControlError) in
+      try .json(service.changeNetwork(request.captures[0], request.decoded()))
+    },
+    Route(.DELETE, "/v1/networks/{name}") { request, service throws(ControlError) in
+      try service.removeNetwork(request.captures[0])
+      return .done
+    },
+    Route(.POST, "/v1/networks/{name}/connect") { request, service throws(ControlError) in
+      try .json(service.connect(network: request.captures[0], request.decoded()), status: .created)
+    },
+    Route(.POST, "/v1/networks/{name}/disconnect") { request, service throws(ControlError) in
+      let sandbox = try request.decoded(as: DisconnectRequest.self).sandbox
+      try service.disconnect(network: request.captures[0], sandbox: sandbox)
+      return .done
+    },
+  ]
+
+  private static let forwardingRoutes: [Route] = [
+    Route(.GET, "/v1/networks/{name}/fdb") { request, service throws(ControlError) in
+      try .json(service.forwardingEntries(network: request.captures[0]))
+    },
+    Route(.POST, "/v1/networks/{name}/fdb") { request, service throws(ControlError) in
+      try service.addForwardingEntry(network: request.captures[0], request.decoded())
+      return .done
+    },
+    Route(.POST, "/v1/networks/{name}/fdb/flush") { request, service throws(ControlError) in
+      let port = try request.decoded(or: ForwardingFlush()).port
+      try service.flushForwardingEntries(network: request.captures[0], port: port)
+      return .done
+    },
+    Route(.DELETE, "/v1/networks/{name}/fdb/{mac}") { request, service throws(ControlError) in
+      try service.removeForwardingEntry(network: request.captures[0], mac: request.captures[1])
+      return .done
+    },
+  ]
+
+  private static let sandboxRoutes: [Route] = [
+    Route(.POST, "/v1/sandboxes") { request, service throws(ControlError) in
+      try .json(service.createSandbox(request.decoded()), status: .created)
+    },
+    Route(.GET, "/v1/sandboxes") { _, service throws(ControlError) in try .json(service.sandboxes()) },
+    Route(.GET, "/v1/sandboxes/{name}") { request, service throws(ControlError) in
+      try .json(service.sandbox(request.captures[0]))
+    },
+    Route(.DELETE, "/v1/sandboxes/{name}") { request, service throws(ControlError) in
+      try service.removeSandbox(request.captures[0])
+      return .done
+    },
+  ]
+
+  private static let endpointRoutes: [Route] = [
+    Route(.GET, "/v1/endpoints") { _, service throws(ControlError) in try .json(service.endpoints()) },
+    Route(.GET, "/v1/endpoints/{id}") { request, service throws(ControlError) in
+      try .json(service.endpoint(request.captures[0]))
+    },
+    Route(.PATCH, "/v1/endpoints/{id}") { request, service throws(ControlError) in
+      try .json(service.changeEndpoint(request.captures[0], request.decoded()))
+    },
+  ]
+
+  private static let daemonRoutes: [Route] = [
+    Route(.GET, "/v1/statistics", query: ["network"]) { request, service throws(ControlError) in
+      try .json(service.statistics(network: request.query["network"]))
+    },
+    Route(.POST, "/v1/shutdown") { request, service throws(ControlError) in
+      try service.shutdown(request.decoded(or: ShutdownRequest(purge: false)))
+      return .done
+    },
+    Route(.GET, "/v1/version") { _, service throws(ControlError) in try .json(service.version()) },
+  ]
+}

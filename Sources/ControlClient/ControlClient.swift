@@ -1,0 +1,147 @@
+import ControlModel
+import FoundationEssentials
+
+/// Speaks to a running daemon over its Unix socket. Blocking, one connection a call, no state: usable from any thread.
+///
+/// Refusals of the daemon come back as the `ControlError` it threw; whatever keeps a call from reaching it, or its answer from
+/// making sense, is `.unreachable`.
+public struct ControlClient: ControlService {
+  /// Where martletd listens unless told otherwise.
+  public static let defaultSocketPath = "/run/martlet/martlet.sock"
+  /// The daemon serves one change at a time, and the kernel may take its time to unmake a namespace.
+  public static let defaultPatienceSeconds = 60
+
+  public let socketPath: String
+  /// How long the daemon may be silent before a call gives up. The change may still be made after that.
+  public let patienceSeconds: Int
+
+  public init(
+    socketPath: String = ControlClient.defaultSocketPath, patienceSeconds: Int = ControlClient.defaultPatienceSeconds
+  ) {
+    (self.socketPath, self.patienceSeconds) = (socketPath, patienceSeconds)
+  }
+
+  /// What routes without a body, or without an answer, send and get.
+  private struct Nothing: Codable {}
+
+  private func get<Answer: Decodable>(_ path: String) throws(ControlError) -> Answer {
+    try decode(try send("GET", path, body: nil), path: path)
+  }
+
+  private func call<Answer: Decodable>(_ method: String, _ path: String, _ body: some Encodable) throws(ControlError)
+    -> Answer
+  {
+    try decode(try send(method, path, body: try encode(body)), path: path)
+  }
+
+  private func encode(_ value: some Encodable) throws(ControlError) -> [UInt8] {
+    do {
+      return Array(try JSONEncoder().encode(value))
+    } catch {
+      throw ControlError(.invalid, "the request cannot be written as JSON: \(error)")
+    }
+  }
+
+  private func decode<Answer: Decodable>(_ body: [UInt8], path: String) throws(ControlError) -> Answer {
+    do {
+      return try JSONDecoder().decode(Answer.self, from: Data(body))
+    } catch {
+      throw ControlError(
+        .unreachable, "what answers at \(socketPath) does not speak this version's API (\(path)): \(error)")
+    }
+  }
+
+  @discardableResult
+  private func send(_ method: String, _ path: String, body: [UInt8]?) throws(ControlError) -> [UInt8] {
+    let connection = try UnixConnection.open(path: socketPath, patienceSeconds: patienceSeconds)
+    var request = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    if let body { request += "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n" }
+    try connection.send(Array((request + "\r\n").utf8) + (body ?? []))
+    var reader = ResponseReader(socketPath: socketPath)
+    let response = try reader.read(from: connection)
+    if 200..<300 ~= response.status { return response.body }
+    if let answer = try? JSONDecoder().decode(ErrorBody.self, from: Data(response.body)) { throw answer.error }
+    throw ControlError(
+      .unreachable, "what answers at \(socketPath) is not martletd: status \(response.status) for \(path)")
+  }
+
+  /// A path's segment: all but the unreserved characters escaped (RFC 3986, section 2.3), so that any name stays one segment.
+  static func segment(_ name: String) -> String {
+    let digits = Array("0123456789ABCDEF")
+    var escaped = ""
+    for byte in name.utf8 {
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"),
+        UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+        escaped.unicodeScalars.append(UnicodeScalar(byte))
+      default:
+        escaped += "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
+      }
+    }
+    return escaped
+  }
+}
+
+extension ControlClient {
+  public func version() throws(ControlError) -> Version { try get("/v1/version") }
+
+  public func createNetwork(_ request: NetworkRequest) throws(ControlError) -> Created {
+    try call("POST", "/v1/networks", request)
+  }
+  public func networks() throws(ControlError) -> [Network] { try get("/v1/networks") }
+  public func network(_ name: String) throws(ControlError) -> Network { try get("/v1/networks/\(Self.segment(name))") }
+  public func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network {
+    try call("PATCH", "/v1/networks/\(Self.segment(name))", change)
+  }
+  public func removeNetwork(_ name: String) throws(ControlError) {
+    try send("DELETE", "/v1/networks/\(Self.segment(name))", body: nil)
+  }
+  public func pruneNetworks() throws(ControlError) -> [String] {
+    let pruned: Pruned = try call("POST", "/v1/networks/prune", Nothing())
+    return pruned.removed
+  }
+
+  public func createSandbox(_ request: SandboxRequest) throws(ControlError) -> Created {
+    try call("POST", "/v1/sandboxes", request)
+  }
+  public func sandboxes() throws(ControlError) -> [Sandbox] { try get("/v1/sandboxes") }
+  public func sandbox(_ name: String) throws(ControlError) -> Sandbox { try get("/v1/sandboxes/\(Self.segment(name))") }
+  public func removeSandbox(_ name: String) throws(ControlError) {
+    try send("DELETE", "/v1/sandboxes/\(Self.segment(name))", body: nil)
+  }
+
+  public func connect(network: String, _ request: ConnectRequest) throws(ControlError) -> Created {
+    try call("POST", "/v1/networks/\(Self.segment(network))/connect", request)
+  }
+  public func disconnect(network: String, sandbox: String) throws(ControlError) {
+    let body = try encode(DisconnectRequest(sandbox: sandbox))
+    try send("POST", "/v1/networks/\(Self.segment(network))/disconnect", body: body)
+  }
+  public func endpoints() throws(ControlError) -> [Endpoint] { try get("/v1/endpoints") }
+  public func endpoint(_ id: String) throws(ControlError) -> Endpoint { try get("/v1/endpoints/\(Self.segment(id))") }
+  public func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint {
+    try call("PATCH", "/v1/endpoints/\(Self.segment(id))", change)
+  }
+
+  public func forwardingEntries(network: String) throws(ControlError) -> [ForwardingEntry] {
+    try get("/v1/networks/\(Self.segment(network))/fdb")
+  }
+  public func addForwardingEntry(network: String, _ request: ForwardingEntryRequest) throws(ControlError) {
+    try send("POST", "/v1/networks/\(Self.segment(network))/fdb", body: try encode(request))
+  }
+  public func removeForwardingEntry(network: String, mac: String) throws(ControlError) {
+    try send("DELETE", "/v1/networks/\(Self.segment(network))/fdb/\(Self.segment(mac))", body: nil)
+  }
+  public func flushForwardingEntries(network: String, port: String?) throws(ControlError) {
+    let body = try encode(ForwardingFlush(port: port))
+    try send("POST", "/v1/networks/\(Self.segment(network))/fdb/flush", body: body)
+  }
+
+  public func statistics(network: String?) throws(ControlError) -> Statistics {
+    try get("/v1/statistics" + (network.map { "?network=\(Self.segment($0))" } ?? ""))
+  }
+  public func shutdown(_ request: ShutdownRequest) throws(ControlError) {
+    try send("POST", "/v1/shutdown", body: try encode(request))
+  }
+}

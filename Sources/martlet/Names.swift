@@ -1,0 +1,30 @@
+import ArgumentParser
+import ControlClient
+import ControlModel
+
+/// What the shell completes names with: asked from the daemon, and nothing where it cannot be asked.
+enum Names {
+  private static let patienceSeconds = 2
+
+  static let networks = CompletionKind.custom { words, _, _ in
+    ((try? client(words).networks()) ?? []).map(\.name)
+  }
+  static let sandboxes = CompletionKind.custom { words, _, _ in
+    ((try? client(words).sandboxes()) ?? []).map(\.name)
+  }
+  static let endpoints = CompletionKind.custom { words, _, _ in
+    ((try? client(words).endpoints()) ?? []).map { shortened($0.id) }
+  }
+
+  /// Of the daemon that the command line so far is for.
+  private static func client(_ words: [String]) -> ControlClient {
+    ControlClient(socketPath: socketPath(words), patienceSeconds: patienceSeconds)
+  }
+
+  static func socketPath(_ words: [String]) -> String {
+    let option = "--socket"
+    if let index = words.firstIndex(of: option), index + 1 < words.count { return words[index + 1] }
+    if let word = words.first(where: { $0.hasPrefix(option + "=") }) { return String(word.dropFirst(option.count + 1)) }
+    return GlobalOptions.environmentSocketPath
+  }
+}

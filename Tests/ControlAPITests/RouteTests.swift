@@ -1,0 +1,130 @@
+import ControlClient
+import ControlModel
+import Support
+import Testing
+
+@testable import ControlAPI
+
+/// Every route, through the real client: what arrives is what was asked, what comes back is what the service gave.
+@Suite struct RouteTests {
+  private let fixture: ServerFixture
+  private var client: ControlClient { fixture.client }
+  private var service: StandInService { fixture.service }
+
+  init() throws { fixture = try ServerFixture() }
+
+  @Test func networks() throws {
+    var request = NetworkRequest(name: "lab")
+    request.driver = "bridge"
+    request.subnets = ["10.0.0.0/24", "fd00::/64"]
+    request.gateways = ["10.0.0.1"]
+    request.ipRanges = ["10.0.0.128/25"]
+    request.auxiliaryAddresses = ["printer": "10.0.0.9"]
+    request.internal = true
+    request.ipv6 = true
+    request.mtu = 9000
+    request.ageingSeconds = 60
+    request.fdbLimit = 1_000_000
+    request.gatewayMode = "routed"
+    request.noGateway = false
+    request.labels = ["a/b": "ü\"\\\n"]
+    request.options = ["k": ""]
+    var change = NetworkChange()
+    change.mtu = 1400
+    #expect(try client.createNetwork(request) == Created(id: Sample.networks[0].id))
+    #expect(try client.networks() == Sample.networks)
+    #expect(try client.network("lab") == Sample.networks[0])
+    #expect(try client.changeNetwork("lab", change) == Sample.networks[0])
+    try client.removeNetwork("lab")
+    #expect(try client.pruneNetworks() == ["plain"])
+    #expect(
+      service.calls == [
+        .createNetwork(request), .networks, .network("lab"), .changeNetwork("lab", change), .removeNetwork("lab"),
+        .pruneNetworks,
+      ])
+  }
+
+  @Test func sandboxes() throws {
+    var request = SandboxRequest(name: "db")
+    request.netns = "/proc/42/ns/net"
+    #expect(try client.createSandbox(request) == Created(id: Sample.sandboxes[0].id))
+    #expect(try client.sandboxes() == Sample.sandboxes)
+    #expect(try client.sandbox("/proc/42/ns/net") == Sample.sandboxes[1])
+    try client.removeSandbox("db")
+    #expect(
+      service.calls == [.createSandbox(request), .sandboxes, .sandbox("/proc/42/ns/net"), .removeSandbox("db")])
+  }
+
+  @Test func endpoints() throws {
+    var request = ConnectRequest(sandbox: "/run/netns/web")
+    request.interface = "eth1"
+    request.publish = ["8080:80"]
+    request.guard = true
+    var change = EndpointChange()
+    change.rateIn = UInt64.max
+    change.isolated = false
+    #expect(try client.connect(network: "lab", request) == Created(id: Sample.endpoint.id))
+    try client.disconnect(network: "lab", sandbox: "web")
+    #expect(try client.endpoints() == [Sample.endpoint])
+    #expect(try client.endpoint(Sample.endpoint.id) == Sample.endpoint)
+    #expect(try client.changeEndpoint("e1d0", change) == Sample.endpoint)
+    #expect(
+      service.calls == [
+        .connect("lab", request), .disconnect("lab", "web"), .endpoints, .endpoint(Sample.endpoint.id),
+        .changeEndpoint("e1d0", change),
+      ])
+  }
+
+  @Test func forwarding() throws {
+    let request = ForwardingEntryRequest(mac: "02:00:00:00:00:01", port: "gateway")
+    #expect(try client.forwardingEntries(network: "lab") == Sample.forwardingEntries)
+    try client.addForwardingEntry(network: "lab", request)
+    try client.removeForwardingEntry(network: "lab", mac: "02:00:00:00:00:01")
+    try client.flushForwardingEntries(network: "lab", port: nil)
+    try client.flushForwardingEntries(network: "lab", port: "gateway")
+    #expect(
+      service.calls == [
+        .forwardingEntries("lab"), .addForwardingEntry("lab", request),
+        .removeForwardingEntry("lab", "02:00:00:00:00:01"),
+        .flushForwardingEntries("lab", nil), .flushForwardingEntries("lab", "gateway"),
+      ])
+  }
+
+  @Test func daemon() throws {
+    #expect(try client.statistics(network: nil) == Sample.statistics)
+    #expect(try client.statistics(network: "a&b=c d") == Sample.statistics)
+    #expect(try client.version() == Version.current)
+    try client.shutdown(ShutdownRequest(purge: true))
+    #expect(service.calls == [.statistics(nil), .statistics("a&b=c d"), .shutdown(ShutdownRequest(purge: true))])
+  }
+
+  /// A name is one segment of the path, whatever it holds.
+  @Test(arguments: ["prune", "fdb", "a/b", "..", "ü ö", "100%", "a?b#c", "+"])
+  func anyName(_ name: String) throws {
+    #expect(throws: ControlError(.notFound, "nothing is called \(name)")) { try client.network(name) }
+    #expect(throws: ControlError(.notFound, "nothing is called \(name)")) { try client.removeNetwork(name) }
+    #expect(service.calls == [.network(name), .removeNetwork(name)])
+  }
+
+  @Test(arguments: [
+    (ControlError.Code.invalid, 400), (.notFound, 404), (.conflict, 409), (.tooLarge, 413), (.system, 500),
+    (.unsupported, 501), (.unreachable, 503), (.exhausted, 507),
+  ])
+  func refusal(_ code: ControlError.Code, status: Int) throws {
+    let error = ControlError(code, "no: \"\(code)\"")
+    service.refusal = error
+    #expect(throws: error) { try client.networks() }
+    let raw = try RawClient(fixture.socketPath)
+    raw.send("GET /v1/networks HTTP/1.1\r\nConnection: close\r\n\r\n")
+    #expect(raw.readToEnd()?.hasPrefix("HTTP/1.1 \(status) ") == true)
+  }
+
+  /// A body that may be left out.
+  @Test(arguments: ["shutdown", "networks/prune", "networks/lab/fdb/flush"])
+  func noBody(_ path: String) throws {
+    let raw = try RawClient(fixture.socketPath)
+    raw.send("POST /v1/\(path) HTTP/1.1\r\nConnection: close\r\n\r\n")
+    #expect(raw.readToEnd()?.hasPrefix("HTTP/1.1 20") == true)
+    #expect(service.calls.count == 1)
+  }
+}

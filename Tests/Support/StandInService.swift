@@ -1,0 +1,143 @@
+import ControlModel
+import Synchronization
+
+/// A control plane without a switch: writes down what it was asked, and answers with what it was given.
+package final class StandInService: ControlService {
+  package enum Call: Equatable, Sendable {
+    case createNetwork(NetworkRequest)
+    case networks
+    case network(String)
+    case changeNetwork(String, NetworkChange)
+    case removeNetwork(String)
+    case pruneNetworks
+    case createSandbox(SandboxRequest)
+    case sandboxes
+    case sandbox(String)
+    case removeSandbox(String)
+    case connect(String, ConnectRequest)
+    case disconnect(String, String)
+    case endpoints
+    case endpoint(String)
+    case changeEndpoint(String, EndpointChange)
+    case forwardingEntries(String)
+    case addForwardingEntry(String, ForwardingEntryRequest)
+    case removeForwardingEntry(String, String)
+    case flushForwardingEntries(String, String?)
+    case statistics(String?)
+    case shutdown(ShutdownRequest)
+  }
+
+  private struct State {
+    var calls: [Call] = []
+    var refusal: ControlError?
+  }
+
+  private let state = Mutex(State())
+  /// Called within every call, on its thread: a test may block here.
+  private let onCall: @Sendable (Call) -> Void
+
+  package init(onCall: @escaping @Sendable (Call) -> Void = { _ in }) { self.onCall = onCall }
+
+  package var calls: [Call] { state.withLock { $0.calls } }
+  /// What every further call throws.
+  package var refusal: ControlError? {
+    get { state.withLock { $0.refusal } }
+    set { state.withLock { $0.refusal = newValue } }
+  }
+
+  private func note(_ call: Call) throws(ControlError) {
+    onCall(call)
+    let refusal = state.withLock { state in
+      state.calls.append(call)
+      return state.refusal
+    }
+    if let refusal { throw refusal }
+  }
+
+  /// As the control plane does: a name that is in no sample is not found.
+  private func find<Element>(
+    _ name: String, in elements: [Element], _ names: (Element) -> [String]
+  ) throws(ControlError) -> Element {
+    for element in elements where names(element).contains(name) { return element }
+    throw ControlError(.notFound, "nothing is called \(name)")
+  }
+
+  package func createNetwork(_ request: NetworkRequest) throws(ControlError) -> Created {
+    try note(.createNetwork(request))
+    return Created(id: Sample.networks[0].id)
+  }
+  package func networks() throws(ControlError) -> [Network] {
+    try note(.networks)
+    return Sample.networks
+  }
+  package func network(_ name: String) throws(ControlError) -> Network {
+    try note(.network(name))
+    return try find(name, in: Sample.networks) { [$0.name, $0.id] }
+  }
+  package func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network {
+    try note(.changeNetwork(name, change))
+    return Sample.networks[0]
+  }
+  package func removeNetwork(_ name: String) throws(ControlError) {
+    try note(.removeNetwork(name))
+    _ = try find(name, in: Sample.networks) { [$0.name, $0.id] }
+  }
+  package func pruneNetworks() throws(ControlError) -> [String] {
+    try note(.pruneNetworks)
+    return ["plain"]
+  }
+
+  package func createSandbox(_ request: SandboxRequest) throws(ControlError) -> Created {
+    try note(.createSandbox(request))
+    return Created(id: Sample.sandboxes[0].id)
+  }
+  package func sandboxes() throws(ControlError) -> [Sandbox] {
+    try note(.sandboxes)
+    return Sample.sandboxes
+  }
+  package func sandbox(_ name: String) throws(ControlError) -> Sandbox {
+    try note(.sandbox(name))
+    return try find(name, in: Sample.sandboxes) { [$0.name, $0.id, $0.netns] }
+  }
+  package func removeSandbox(_ name: String) throws(ControlError) { try note(.removeSandbox(name)) }
+
+  package func connect(network: String, _ request: ConnectRequest) throws(ControlError) -> Created {
+    try note(.connect(network, request))
+    return Created(id: Sample.endpoint.id)
+  }
+  package func disconnect(network: String, sandbox: String) throws(ControlError) {
+    try note(.disconnect(network, sandbox))
+  }
+  package func endpoints() throws(ControlError) -> [Endpoint] {
+    try note(.endpoints)
+    return [Sample.endpoint]
+  }
+  package func endpoint(_ id: String) throws(ControlError) -> Endpoint {
+    try note(.endpoint(id))
+    return try find(id, in: [Sample.endpoint]) { [$0.id] }
+  }
+  package func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint {
+    try note(.changeEndpoint(id, change))
+    return Sample.endpoint
+  }
+
+  package func forwardingEntries(network: String) throws(ControlError) -> [ForwardingEntry] {
+    try note(.forwardingEntries(network))
+    return Sample.forwardingEntries
+  }
+  package func addForwardingEntry(network: String, _ request: ForwardingEntryRequest) throws(ControlError) {
+    try note(.addForwardingEntry(network, request))
+  }
+  package func removeForwardingEntry(network: String, mac: String) throws(ControlError) {
+    try note(.removeForwardingEntry(network, mac))
+  }
+  package func flushForwardingEntries(network: String, port: String?) throws(ControlError) {
+    try note(.flushForwardingEntries(network, port))
+  }
+
+  package func statistics(network: String?) throws(ControlError) -> Statistics {
+    try note(.statistics(network))
+    return Sample.statistics
+  }
+  package func shutdown(_ request: ShutdownRequest) throws(ControlError) { try note(.shutdown(request)) }
+}
