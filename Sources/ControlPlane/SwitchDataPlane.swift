@@ -36,7 +36,7 @@ public final class SwitchDataPlane: DataPlane {
   // MARK: Networks
 
   public func addNetwork(_ options: DataPlaneNetworkOptions) throws(ControlError) -> DataPlaneNetwork {
-    let handle = try Self.mending { () throws(Errno) in try fabric.addNetwork(NetworkOptions(options)) }
+    let handle = try Self.mending { () throws(Errno) in try fabric.addNetwork(Datapath.NetworkOptions(options)) }
     return state.withLock { state in
       let network = DataPlaneNetwork(index: state.number())
       state.networks[network] = handle
@@ -46,7 +46,7 @@ public final class SwitchDataPlane: DataPlane {
 
   public func changeNetwork(_ network: DataPlaneNetwork, _ options: DataPlaneNetworkOptions) throws(ControlError) {
     let handle = try handle(network)
-    try Self.mending { () throws(Errno) in try fabric.changeNetwork(handle, NetworkOptions(options)) }
+    try Self.mending { () throws(Errno) in try fabric.changeNetwork(handle, Datapath.NetworkOptions(options)) }
   }
 
   public func removeNetwork(_ network: DataPlaneNetwork) throws(ControlError) {
@@ -194,7 +194,7 @@ extension Counters {
   }
 }
 
-extension NetworkOptions {
+extension Datapath.NetworkOptions {
   fileprivate init(_ options: DataPlaneNetworkOptions) {
     self.init(mtu: options.mtu, ageingSeconds: UInt32(options.ageingSeconds), macLimit: options.fdbLimit)
   }

@@ -55,10 +55,10 @@ extension NetworkNamespace {
     let lock = try FileDescriptor.open(directory, O_RDONLY | O_DIRECTORY)
     // iproute2 takes the same lock: two that find no mount at the same moment would stack two of them.
     guard flock(lock.number, LOCK_EX) == 0 else { throw .current("lock \(directory)") }
-    let shared = UInt(MS_SHARED) | UInt(MS_REC)
+    let shared = UInt(Glibc.MS_SHARED) | UInt(Glibc.MS_REC)
     if mount("", directory, "none", shared, nil) == 0 { return }
     // EINVAL: the directory is not a mount yet.
-    guard errno == EINVAL, mount(directory, directory, "none", UInt(MS_BIND) | UInt(MS_REC), nil) == 0,
+    guard errno == EINVAL, mount(directory, directory, "none", UInt(Glibc.MS_BIND) | UInt(Glibc.MS_REC), nil) == 0,
       mount("", directory, "none", shared, nil) == 0
     else { throw .current("make \(directory) a shared mount") }
   }
@@ -79,7 +79,7 @@ extension NetworkNamespace {
           let unshared = martlet_unshare_network()
           if unshared < 0 {
             job.pointee.error = Errno(-unshared, "make a network namespace")
-          } else if mount("/proc/thread-self/ns/net", job.pointee.path, "none", UInt(MS_BIND), nil) != 0 {
+          } else if mount("/proc/thread-self/ns/net", job.pointee.path, "none", UInt(Glibc.MS_BIND), nil) != 0 {
             job.pointee.error = .current("mount a network namespace over \(job.pointee.path)")
           }
           return nil

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 
 /// Moves the calling thread into the network namespace of `fd`. 0, or -errno.
