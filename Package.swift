@@ -88,5 +88,6 @@ let package = Package(
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
     tests("CommandTests", ["martlet", "ControlModel"]),
     tests("SystemTests", ["ControlModel"]),
+    tests("TidyTests", []),
   ]
 )
