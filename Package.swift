@@ -99,5 +99,6 @@ let package = Package(
     tests("CommandTests", ["martlet", "ControlModel"]),
     tests("DaemonTests", ["martletd", "ControlModel", logging]),
     tests("SystemTests", ["ControlModel"]),
+    tests("TidyTests", []),
   ]
 )
