@@ -79,7 +79,9 @@ let package = Package(
     executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
     executable("martlet-load", ["CLinux", arguments]),
 
-    .target(name: "Support", dependencies: ["CLinux", "ControlModel"], path: "Tests/Support", cSettings: gnu, swiftSettings: strict),
+    .target(
+      name: "Support", dependencies: ["CLinux", "ControlModel"], path: "Tests/Support", cSettings: gnu,
+      swiftSettings: strict),
     tests("WireTests", ["Wire"]),
     tests("TablesTests", ["Tables", "Wire"]),
     tests("DatapathTests", ["Datapath", "Tables", "Wire"]),
