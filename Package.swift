@@ -82,10 +82,11 @@ let package = Package(
     .target(
       name: "Support", dependencies: ["CLinux", "ControlModel"], path: "Tests/Support", cSettings: gnu,
       swiftSettings: strict),
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
     tests("WireTests", ["Wire"]),
     tests("TablesTests", ["Tables", "Wire"]),
     tests("DatapathTests", ["Datapath", "Tables", "Wire"]),
-    tests("LinuxIOTests", ["LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
+    tests("LinuxIOTests", ["CAllocations", "LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
     tests("ControlPlaneTests", ["ControlPlane", "ControlModel", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),

@@ -8,6 +8,10 @@ public struct TAPDevice: ~Copyable {
   /// `struct virtio_net_hdr` (linux/virtio_net.h).
   public static let headerLength = 10
 
+  private static let baseOffloads = UInt32(
+    MARTLET_TUN_F_CSUM | MARTLET_TUN_F_TSO4 | MARTLET_TUN_F_TSO6 | MARTLET_TUN_F_TSO_ECN)
+  /// Segmentation of UDP came with Linux 6.2.
+  private static let allOffloads = baseOffloads | UInt32(MARTLET_TUN_F_USO4 | MARTLET_TUN_F_USO6)
   /// IFNAMSIZ of linux/if.h: fifteen bytes and a zero.
   static let nameCapacity = 16
   /// The name of a TAP whose holder died may be busy for a moment.
@@ -42,14 +46,14 @@ public struct TAPDevice: ~Copyable {
     self.descriptor = descriptor
   }
 
-  /// All that the kernel grants: segmentation of UDP came with Linux 6.2.
   private static func setOffloads(_ descriptor: Int32, name: String) throws(Errno) -> UInt32 {
-    let base = UInt32(MARTLET_TUN_F_CSUM | MARTLET_TUN_F_TSO4 | MARTLET_TUN_F_TSO6 | MARTLET_TUN_F_TSO_ECN)
-    let all = base | UInt32(MARTLET_TUN_F_USO4 | MARTLET_TUN_F_USO6)
-    if martlet_tap_set_offload(descriptor, all) == 0 { return all }
-    _ = try check(martlet_tap_set_offload(descriptor, base), "set the offloads of TAP \(name)")
-    return base
+    if martlet_tap_set_offload(descriptor, allOffloads) == 0 { return allOffloads }
+    _ = try check(martlet_tap_set_offload(descriptor, baseOffloads), "set the offloads of TAP \(name)")
+    return baseOffloads
   }
+
+  /// The descriptor is a TAP whose kernel cuts segmented UDP apart. It grants what it has granted before, or refuses.
+  static func takesSegmentedUDP(_ descriptor: Int32) -> Bool { martlet_tap_set_offload(descriptor, allOffloads) == 0 }
 
   /// A persistent TAP stays when its descriptor is closed, without carrier, and can be attached to again.
   public borrowing func setPersistent(_ persistent: Bool) throws(Errno) {

@@ -36,19 +36,17 @@ extension MACTable {
   /// - Returns: how many were removed; where it is `budget`, more may wait.
   public mutating func expire(now: UInt32, ageing: UInt32, budget: Int) -> Int {
     var removed = 0
-    // From the heap's end: what a removal moves to this place comes from behind, where all were looked at, or is the
-    // parent of this place, which the next turn then looks at.
+    // From the heap's end. When a port has lost entries, its place is looked at once more: what stands there now came
+    // from behind, where all are done, or from the place's parent, which is not.
     var rank = rankedCount - 1
     while rank >= 0 && removed < budget {
-      let oldest = Int(learned(ranking[rank]).pointee.oldest)
-      let lastSeen = slots[oldest].lastSeen
-      if now >= lastSeen && now - lastSeen >= ageing {
-        removeSlot(oldest)
+      let list = learned(ranking[rank])
+      let before = removed
+      while removed < budget && list.pointee.count > 0 && isAged(Int(list.pointee.oldest), now: now, ageing: ageing) {
+        removeSlot(Int(list.pointee.oldest))
         removed += 1
-        rank = min(rank, rankedCount - 1)
-      } else {
-        rank -= 1
       }
+      rank = removed > before ? min(rank, rankedCount - 1) : rank - 1
     }
     return removed
   }
@@ -74,6 +72,11 @@ extension MACTable {
     for port in 0..<portCapacity where portLimits[port] != 0 { resized.portLimits[port] = portLimits[port] }
     self = resized
     return true
+  }
+
+  private func isAged(_ slot: Int, now: UInt32, ageing: UInt32) -> Bool {
+    let lastSeen = slots[slot].lastSeen
+    return now >= lastSeen && now - lastSeen >= ageing
   }
 
   private mutating func drain(_ list: UnsafeMutablePointer<SlotList>) {

@@ -47,8 +47,16 @@ extension MACTable {
     let link = links[from]
     links[to] = link
     let list = list(of: to)
-    if link.older == MACTable.none { list.pointee.oldest = UInt32(to) } else { links[Int(link.older)].newer = UInt32(to) }
-    if link.newer == MACTable.none { list.pointee.newest = UInt32(to) } else { links[Int(link.newer)].older = UInt32(to) }
+    if link.older == MACTable.none {
+      list.pointee.oldest = UInt32(to)
+    } else {
+      links[Int(link.older)].newer = UInt32(to)
+    }
+    if link.newer == MACTable.none {
+      list.pointee.newest = UInt32(to)
+    } else {
+      links[Int(link.newer)].older = UInt32(to)
+    }
   }
 
   /// Puts a slot at the end of its list, as the newest.
@@ -69,8 +77,16 @@ extension MACTable {
   mutating func unlink(_ slot: Int) {
     let list = list(of: slot)
     let link = links[slot]
-    if link.older == MACTable.none { list.pointee.oldest = link.newer } else { links[Int(link.older)].newer = link.newer }
-    if link.newer == MACTable.none { list.pointee.newest = link.older } else { links[Int(link.newer)].older = link.older }
+    if link.older == MACTable.none {
+      list.pointee.oldest = link.newer
+    } else {
+      links[Int(link.older)].newer = link.newer
+    }
+    if link.newer == MACTable.none {
+      list.pointee.newest = link.older
+    } else {
+      links[Int(link.newer)].older = link.older
+    }
     list.pointee.count -= 1
     if slots[slot].kind == MACTable.learnedKind { rankDown(slots[slot].port) }
   }

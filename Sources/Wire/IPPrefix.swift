@@ -42,11 +42,11 @@ public struct IPPrefix: Hashable, Sendable {
 }
 
 extension IPPrefix: LosslessStringConvertible {
-  /// `10.0.0.2/24`; the length must be there.
+  /// `10.0.0.2/24`; the length must be there, without leading zeros.
   public init?(_ description: String) {
     let parts = description.split(separator: "/", omittingEmptySubsequences: false)
-    guard parts.count == 2, let address = IPAddress(String(parts[0])),
-      parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let length = Int(parts[1])
+    guard parts.count == 2, let address = IPAddress(String(parts[0])), parts[1].isDecimalNumber,
+      let length = Int(parts[1])
     else { return nil }
     self.init(address: address, length: length)
   }

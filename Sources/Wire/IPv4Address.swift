@@ -35,13 +35,19 @@ extension IPv4Address: LosslessStringConvertible {
     guard parts.count == 4 else { return nil }
     var bits: UInt32 = 0
     for part in parts {
-      guard part.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-        part.utf8.count == 1 || part.utf8.first != UInt8(ascii: "0"), let byte = UInt8(part)
-      else { return nil }
+      guard part.isDecimalNumber, let byte = UInt8(part) else { return nil }
       bits = bits << 8 | UInt32(byte)
     }
     self.init(bits: bits)
   }
 
   public var description: String { bytes.map { String($0) }.joined(separator: ".") }
+}
+
+extension Substring {
+  /// Digits only, no sign, no leading zeros, which some would read as octal.
+  var isDecimalNumber: Bool {
+    utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+      && (utf8.count == 1 || utf8.first != UInt8(ascii: "0"))
+  }
 }

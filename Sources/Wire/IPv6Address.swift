@@ -53,7 +53,8 @@ extension IPv6Address: LosslessStringConvertible {
     if let gap = description.firstDoubleColon {
       let before = description[..<gap]
       let after = description[description.index(gap, offsetBy: 2)...]
-      guard let left = IPv6Address.parse(groups: before, last: false), let right = IPv6Address.parse(groups: after, last: true),
+      guard let left = IPv6Address.parse(groups: before, last: false),
+        let right = IPv6Address.parse(groups: after, last: true),
         left.count + right.count <= 7
       else { return nil }
       (head, tail) = (left, right)
@@ -75,7 +76,8 @@ extension IPv6Address: LosslessStringConvertible {
         guard let quad = IPv4Address(String(part)) else { return nil }
         groups += [UInt16(truncatingIfNeeded: quad.bits >> 16), UInt16(truncatingIfNeeded: quad.bits)]
       } else {
-        guard (1...4).contains(part.utf8.count), part.utf8.allSatisfy(\.isHexadecimalDigit), let group = UInt16(part, radix: 16)
+        guard (1...4).contains(part.utf8.count), part.utf8.allSatisfy(\.isHexadecimalDigit),
+          let group = UInt16(part, radix: 16)
         else { return nil }
         groups.append(group)
       }

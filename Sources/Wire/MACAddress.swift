@@ -43,7 +43,8 @@ extension MACAddress: LosslessStringConvertible {
     guard parts.count == 6 else { return nil }
     var bits: UInt64 = 0
     for part in parts {
-      guard (1...2).contains(part.utf8.count), part.utf8.allSatisfy(\.isHexadecimalDigit), let byte = UInt8(part, radix: 16)
+      guard (1...2).contains(part.utf8.count), part.utf8.allSatisfy(\.isHexadecimalDigit),
+        let byte = UInt8(part, radix: 16)
       else { return nil }
       bits = bits << 8 | UInt64(byte)
     }
@@ -58,7 +59,8 @@ extension MACAddress: LosslessStringConvertible {
 extension UInt8 {
   var isHexadecimalDigit: Bool {
     switch self {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"), UInt8(ascii: "A")...UInt8(ascii: "F"):
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+      UInt8(ascii: "A")...UInt8(ascii: "F"):
       true
     default: false
     }

@@ -4,8 +4,9 @@
 #define MARTLET_CLINUX_H
 
 #include "martlet_doctor.h"
-#include "martlet_namespace.h"
+#include "martlet_netlink.h"
 #include "martlet_tap.h"
+#include "martlet_thread.h"
 #include "martlet_uring.h"
 
 #endif

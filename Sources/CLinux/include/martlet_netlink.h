@@ -1,0 +1,17 @@
+// What kind of namespace a descriptor holds: linux/nsfs.h. ioctl() is variadic, so it is wrapped here.
+#ifndef MARTLET_NETLINK_H
+#define MARTLET_NETLINK_H
+
+#include <errno.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+
+/// 1: `fd` is a network namespace; 0: it is a namespace of another kind, or none at all. Or -errno.
+static inline int martlet_is_network_namespace(int fd) {
+  int type = ioctl(fd, NS_GET_NSTYPE);
+  if (type < 0) return errno == ENOTTY || errno == EINVAL ? 0 : -errno;
+  return type == CLONE_NEWNET;
+}
+
+#endif

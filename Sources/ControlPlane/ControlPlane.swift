@@ -1,0 +1,172 @@
+import ControlModel
+import Dispatch
+import Logging
+import Synchronization
+
+/// Networks, sandboxes and endpoints: made, kept through restarts, unmade. Calls come from any thread and are taken one by
+/// one, each on its caller's thread, which leaves in the network namespace it came in.
+public final class ControlPlane: ControlService {
+  /// As Docker's: an announcement may be lost, or come before a neighbour's interface is up.
+  static let announcementCount = 3
+  static let announcementIntervalMilliseconds = 1000
+
+  private let controller: Mutex<Controller>
+  private let background: Background
+  private let shutdownHandler = Mutex<(@Sendable () -> Void)?>(nil)
+
+  /// What the control plane does on its own: on one queue, and not after the control plane has gone.
+  private final class Background: Sendable {
+    let queue = DispatchQueue(label: "martlet.control")
+    let owner = Mutex<WeakOwner>(WeakOwner())
+
+    struct WeakOwner { weak var value: ControlPlane? }
+
+    func run(after delay: DispatchTimeInterval, _ body: @escaping @Sendable (ControlPlane) -> Void) {
+      queue.asyncAfter(deadline: .now() + delay) { [self] in
+        if let value = owner.withLock({ $0.value }) { body(value) }
+      }
+    }
+  }
+
+  /// Takes the state directory, and takes up again what an earlier daemon left there.
+  public init(
+    dataPlane: any DataPlane, host: any HostNetwork, stateDirectory: String, logger: Logger
+  ) throws(ControlError) {
+    let background = Background()
+    self.background = background
+    let made = try Controller(dataPlane: dataPlane, host: host, stateDirectory: stateDirectory, logger: logger) { id in
+      for number in 1..<Self.announcementCount {
+        background.run(after: .milliseconds(number * Self.announcementIntervalMilliseconds)) {
+          $0.controller.withLock { $0.announce(id) }
+        }
+      }
+    }
+    controller = Mutex(made)
+    background.owner.withLock { $0.value = self }
+    dataPlane.onPortLost { port in
+      background.run(after: .seconds(0)) { $0.controller.withLock { $0.portLost(port) } }
+    }
+  }
+
+  /// Called, on a thread of its own, when a client asked the daemon to stop.
+  public func onShutdown(_ handler: @escaping @Sendable () -> Void) { shutdownHandler.withLock { $0 = handler } }
+
+  private func locked<Value>(
+    _ body: (Controller) throws(ControlError) -> sending Value
+  ) throws(ControlError) -> sending Value {
+    try controller.withLock { controller throws(ControlError) in try body(controller) }
+  }
+
+  // MARK: Networks
+
+  public func createNetwork(_ request: NetworkRequest) throws(ControlError) -> Created {
+    try locked { controller throws(ControlError) in try controller.createNetwork(request) }
+  }
+
+  public func networks() throws(ControlError) -> [Network] {
+    try locked { controller throws(ControlError) in
+      var all: [Network] = []
+      for network in try controller.store.networks() { all.append(try controller.view(network)) }
+      return all
+    }
+  }
+
+  public func network(_ name: String) throws(ControlError) -> Network {
+    try locked { controller throws(ControlError) in try controller.view(try controller.store.network(name)) }
+  }
+
+  public func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network {
+    try locked { controller throws(ControlError) in try controller.changeNetwork(name, change) }
+  }
+
+  public func removeNetwork(_ name: String) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.removeNetwork(name) }
+  }
+
+  public func pruneNetworks() throws(ControlError) -> [String] {
+    try locked { controller throws(ControlError) in try controller.pruneNetworks() }
+  }
+
+  // MARK: Sandboxes
+
+  public func createSandbox(_ request: SandboxRequest) throws(ControlError) -> Created {
+    try locked { controller throws(ControlError) in try controller.createSandbox(request) }
+  }
+
+  public func sandboxes() throws(ControlError) -> [Sandbox] {
+    try locked { controller throws(ControlError) in
+      var all: [Sandbox] = []
+      for sandbox in try controller.store.sandboxes() { all.append(try controller.view(sandbox)) }
+      return all
+    }
+  }
+
+  public func sandbox(_ name: String) throws(ControlError) -> Sandbox {
+    try locked { controller throws(ControlError) in
+      guard let sandbox = try controller.findSandbox(name) else {
+        throw ControlError(.notFound, "no sandbox has the namespace \(name.quoted)")
+      }
+      return try controller.view(sandbox)
+    }
+  }
+
+  public func removeSandbox(_ name: String) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.removeSandbox(name) }
+  }
+
+  // MARK: Endpoints
+
+  public func connect(network: String, _ request: ConnectRequest) throws(ControlError) -> Created {
+    try locked { controller throws(ControlError) in try controller.connect(network, request) }
+  }
+
+  public func disconnect(network: String, sandbox: String) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.disconnect(network: network, sandbox: sandbox) }
+  }
+
+  public func endpoints() throws(ControlError) -> [Endpoint] {
+    try locked { controller throws(ControlError) in
+      var all: [Endpoint] = []
+      for endpoint in try controller.store.endpoints() { all.append(try controller.view(endpoint)) }
+      return all
+    }
+  }
+
+  public func endpoint(_ id: String) throws(ControlError) -> Endpoint {
+    try locked { controller throws(ControlError) in try controller.view(try controller.store.endpoint(id)) }
+  }
+
+  public func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint {
+    try locked { controller throws(ControlError) in try controller.changeEndpoint(id, change) }
+  }
+
+  // MARK: MAC tables and counters
+
+  public func forwardingEntries(network: String) throws(ControlError) -> [ForwardingEntry] {
+    try locked { controller throws(ControlError) in try controller.forwardingEntries(network: network) }
+  }
+
+  public func addForwardingEntry(network: String, _ request: ForwardingEntryRequest) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.addForwardingEntry(network: network, request) }
+  }
+
+  public func removeForwardingEntry(network: String, mac: String) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.removeForwardingEntry(network: network, mac: mac) }
+  }
+
+  public func flushForwardingEntries(network: String, port: String?) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.flushForwardingEntries(network: network, port: port) }
+  }
+
+  public func statistics(network: String?) throws(ControlError) -> Statistics {
+    try locked { controller throws(ControlError) in try controller.statistics(network: network) }
+  }
+
+  // MARK: The end
+
+  public func shutdown(_ request: ShutdownRequest) throws(ControlError) {
+    if request.purge { try locked { controller throws(ControlError) in try controller.purge() } }
+    guard let handler = shutdownHandler.withLock({ $0 }) else { return }
+    background.queue.async { handler() }
+  }
+}

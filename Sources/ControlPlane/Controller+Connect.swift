@@ -1,0 +1,182 @@
+import ControlModel
+import Wire
+
+extension Controller {
+  func connect(_ networkName: String, _ request: ConnectRequest) throws(ControlError) -> Created {
+    let network = try settled(try store.network(networkName))
+    let plan = try ConnectPlan(request, network: network, subnets: try store.subnets(ofNetwork: network.id))
+    return try change { rollback throws(ControlError) in
+      let sandbox = try sandboxToConnect(request.sandbox, &rollback)
+      try checkConnection(of: sandbox, to: network)
+      let endpoint = try record(plan, network: network, sandbox: sandbox)
+      try store.insert(endpoint) { subnet in subnet.isIpv6 ? plan.ipv6 : plan.ipv4 }
+      rollback.add("forget endpoint \(endpoint.id)") { [store] () throws(ControlError) in
+        try store.deleteEndpoint(endpoint.id)
+      }
+      if network.driver == .bridge { try raiseEndpoint(endpoint, network: network, sandbox: sandbox, &rollback) }
+      var settled = endpoint
+      settled.state = .settled
+      try store.update(settled)
+      if plan.isAnnounced {
+        announce(endpoint.id)
+        repeatAnnouncement(endpoint.id)
+      }
+      logger.info(
+        "sandbox \(sandbox.name) connected to network \(network.name)",
+        metadata: ["endpoint": "\(endpoint.id)", "interface": "\(endpoint.interface)"])
+      return Created(id: endpoint.id)
+    }
+  }
+
+  // MARK: Checks
+
+  /// The sandbox named, or the namespace at that path, adopted on the way.
+  private func sandboxToConnect(_ name: String, _ rollback: inout Rollback) throws(ControlError) -> SandboxRecord {
+    if let sandbox = try findSandbox(name) {
+      guard try settledSandbox(name).namespace == namespaceNow(of: sandbox) else { throw Self.gone(sandbox) }
+      return sandbox
+    }
+    let namespace = try namespace(at: name)
+    try checkSandboxLimit()
+    var adoptedName = name.lastComponent
+    if namespace.path != host.namespacePath(named: adoptedName) || (try? Name.check(adoptedName, of: "sandbox")) == nil {
+      adoptedName = "netns-\(namespace.inode)"
+    }
+    if try store.sandbox(exactly: adoptedName) != nil { adoptedName = "netns-\(namespace.inode)" }
+    let sandbox = try adopt(namespace, as: adoptedName, implicit: true)
+    try store.insert(sandbox)
+    rollback.add("forget sandbox \(sandbox.name)") { [store] () throws(ControlError) in
+      try store.deleteSandbox(sandbox.id)
+    }
+    return sandbox
+  }
+
+  /// nil: it is gone.
+  func namespaceNow(of sandbox: SandboxRecord) throws(ControlError) -> NamespaceReference? {
+    do throws(ControlError) {
+      let found = try host.namespace(at: sandbox.path)
+      return found == sandbox.namespace ? found : nil
+    } catch where error.code == .notFound || error.code == .invalid {
+      return nil
+    }
+  }
+
+  private func checkConnection(of sandbox: SandboxRecord, to network: NetworkRecord) throws(ControlError) {
+    if try store.endpoint(network: network.id, sandbox: sandbox.id) != nil {
+      throw ControlError(.conflict, "sandbox \(sandbox.name) is connected to network \(network.name) already")
+    }
+    guard try store.endpoints(ofNetwork: network.id).count < Limits.endpointsPerNetwork else {
+      throw ControlError(
+        .exhausted, "network \(network.name) has \(Limits.endpointsPerNetwork) endpoints, the most allowed")
+    }
+    let isOwn = sandbox.namespace.inode == host.own.inode
+    if network.driver == .host, !isOwn {
+      throw ControlError(
+        .invalid, "network \(network.name) is the host's: sandbox \(sandbox.name) has a namespace of its own")
+    }
+    if network.driver == .bridge, isOwn {
+      throw ControlError(
+        .invalid, "sandbox \(sandbox.name) has the daemon's own namespace, which reaches network \(network.name) by its gateway")
+    }
+    for endpoint in try store.endpoints(ofSandbox: sandbox.id) {
+      guard let other = try store.network(id: endpoint.networkId) else { continue }
+      if network.driver != .bridge || other.driver != .bridge {
+        let exclusive = other.driver != .bridge ? other : network
+        throw ControlError(
+          .conflict,
+          "network \(exclusive.name) of the driver \(exclusive.driver.rawValue) allows no other: disconnect sandbox \(sandbox.name) from \(other.name) first")
+      }
+    }
+  }
+
+  /// The intent. Addresses are chosen when it is written.
+  private func record(
+    _ plan: ConnectPlan, network: NetworkRecord, sandbox: SandboxRecord
+  ) throws(ControlError) -> EndpointRecord {
+    let isBridge = network.driver == .bridge
+    return EndpointRecord(
+      id: Identifier.random(), networkId: network.id, sandboxId: sandbox.id,
+      interface: isBridge ? try interfaceName(plan.interface, network, sandbox) : "",
+      mac: isBridge ? try freeMAC(plan.mac, network) : nil, mtu: plan.mtu, isIsolated: plan.isIsolated, macLimit: 0,
+      isAddressed: plan.isAddressed, aliases: plan.aliases, state: .creating, created: Self.now())
+  }
+
+  private func interfaceName(
+    _ asked: String?, _ network: NetworkRecord, _ sandbox: SandboxRecord
+  ) throws(ControlError) -> String {
+    let taken = Set(try host.links(in: sandbox.namespace).map(\.name))
+    if let asked {
+      guard !taken.contains(asked) else {
+        throw ControlError(.conflict, "sandbox \(sandbox.name) has an interface \(asked) already")
+      }
+      return asked
+    }
+    let prefix = network.parsedOptions.interfacePrefix
+    // As many names as taken ones, and one more: one of them is free.
+    return (0...taken.count).lazy.map { "\(prefix)\($0)" }.first { !taken.contains($0) }!
+  }
+
+  private func freeMAC(_ asked: MACAddress?, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
+    var taken = Set(try store.endpoints(ofNetwork: network.id).compactMap(\.mac))
+    if let gateway = network.gatewayMac { taken.insert(gateway) }
+    if let asked {
+      guard !taken.contains(asked) else {
+        throw ControlError(.conflict, "MAC \(asked) is taken on network \(network.name)")
+      }
+      return asked
+    }
+    var generator = SystemRandomNumberGenerator()
+    while true {
+      let mac = MACAddress.randomLocal(using: &generator)
+      if !taken.contains(mac) { return mac }
+    }
+  }
+
+  // MARK: Kernel and data plane
+
+  private func raiseEndpoint(
+    _ endpoint: EndpointRecord, network: NetworkRecord, sandbox: SandboxRecord, _ rollback: inout Rollback
+  ) throws(ControlError) {
+    guard let handle = dataPlaneNetworks[network.id] else {
+      throw ControlError(.system, "network \(network.name) has no switch: the log says why")
+    }
+    let namespace = sandbox.namespace
+    let temporary = Self.temporaryInterface(forEndpoint: endpoint.id)
+    let tap = try host.attachTAP(temporary, in: host.own)
+    rollback.add("remove interface of \(endpoint.id)") { [self] () throws(ControlError) in
+      try removeInterface(of: endpoint, in: [host.own, namespace])
+    }
+    try host.setAlias(InterfaceMark.endpoint(endpoint.id), of: temporary, in: host.own)
+    let port = try dataPlane.addPort(
+      descriptor: tap.release(), to: handle, endpoint.dataPlaneOptions)
+    endpointPorts[endpoint.id] = port
+    rollback.add("take the port of \(endpoint.id) away") { [self] () throws(ControlError) in
+      endpointPorts[endpoint.id] = nil
+      try dataPlane.removePort(port)
+    }
+    let settings = LinkSettings(mac: endpoint.mac, mtu: endpoint.mtu ?? network.mtu)
+    try host.configure(temporary, settings, in: host.own)
+    try host.move(temporary, to: namespace, as: endpoint.interface)
+    let addresses = try store.addresses(ofEndpoint: endpoint.id)
+    // A network without IPv6 has none at all, link-local neither; without addresses of ours the interface is the user's.
+    let ipv6 = endpoint.isAddressed ? addresses.contains(where: \.isIPv6) : nil
+    try host.setUp(endpoint.interface, ipv6: ipv6, in: namespace)
+    for address in addresses { try host.addAddress(address, to: endpoint.interface, in: namespace) }
+    try giveDefaultRoutes(in: namespace, from: [endpoint])
+    try giveNameServers(to: sandbox, &rollback)
+  }
+
+  /// What a TAP is called between its making and its move. As long as an interface's name may be.
+  static func temporaryInterface(forEndpoint id: String) -> String { "mtx" + id.prefix(12) }
+
+  private func giveNameServers(to sandbox: SandboxRecord, _ rollback: inout Rollback) throws(ControlError) {
+    guard try host.writeNameServers(forNamespaceAt: sandbox.path) else { return }
+    rollback.add("remove resolv.conf of \(sandbox.name)") { [host, store] () throws(ControlError) in
+      try host.removeNameServers(forNamespaceAt: sandbox.path)
+      try store.update(sandbox)
+    }
+    var changed = sandbox
+    changed.hasNameServers = true
+    try store.update(changed)
+  }
+}

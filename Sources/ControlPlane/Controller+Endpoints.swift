@@ -1,0 +1,183 @@
+import ControlModel
+import Wire
+
+extension Controller {
+  // MARK: Disconnecting
+
+  /// Once more is no error.
+  func disconnect(network networkName: String, sandbox sandboxName: String) throws(ControlError) {
+    let network = try store.network(networkName)
+    guard let sandbox = try findSandbox(sandboxName),
+      let endpoint = try store.endpoint(network: network.id, sandbox: sandbox.id)
+    else { return }
+    try removeEndpoint(endpoint)
+    logger.info(
+      "sandbox \(sandbox.name) disconnected from network \(network.name)", metadata: ["endpoint": "\(endpoint.id)"])
+    refreshDefaultRoutes(in: sandbox)
+    try removeIfImplicit(sandbox)
+  }
+
+  /// Port, MAC entries, interface, neighbours, addresses and record. What of it is gone already is no error; what cannot be
+  /// taken away keeps the record, so that a second try finds the rest.
+  func removeEndpoint(_ endpoint: EndpointRecord) throws(ControlError) {
+    var removing = endpoint
+    removing.state = .removing
+    try store.update(removing)
+    if let port = endpointPorts[endpoint.id] {
+      try dataPlane.removePort(port)
+      endpointPorts[endpoint.id] = nil
+    }
+    if endpoint.mac != nil, let sandbox = try store.sandbox(id: endpoint.sandboxId) {
+      try removeInterface(of: endpoint, in: [host.own, sandbox.namespace])
+    }
+    let addresses = try store.addresses(ofEndpoint: endpoint.id).map(\.address)
+    if !addresses.isEmpty, gatewayPorts[endpoint.networkId] != nil,
+      let interface = try store.network(id: endpoint.networkId)?.gatewayInterface
+    {
+      attempt("forget neighbours on \(interface)") { () throws(ControlError) in
+        try host.forgetNeighbours(addresses, on: interface)
+      }
+    }
+    try store.deleteEndpoint(endpoint.id)
+    troubles[endpoint.id] = nil
+  }
+
+  /// Wherever it stands, and whatever it is called there: our mark tells.
+  func removeInterface(of endpoint: EndpointRecord, in namespaces: [NamespaceReference]) throws(ControlError) {
+    // A TAP that was made, and not marked before a step failed, has its first name.
+    let temporary = Self.temporaryInterface(forEndpoint: endpoint.id)
+    for namespace in namespaces {
+      do throws(ControlError) {
+        for link in try host.links(in: namespace)
+        where link.alias == InterfaceMark.endpoint(endpoint.id) || link.name == temporary {
+          try host.removeLink(link.name, in: namespace)
+        }
+      } catch where error.code == .notFound {
+        continue
+      }
+    }
+  }
+
+  /// The interface of an endpoint in its sandbox; nil where it is gone, `notFound` where the namespace is.
+  func link(of endpoint: EndpointRecord, in namespace: NamespaceReference) throws(ControlError) -> HostLink? {
+    let mark = InterfaceMark.endpoint(endpoint.id)
+    return try host.links(in: namespace).first { $0.alias == mark }
+  }
+
+  func removeIfImplicit(_ sandbox: SandboxRecord) throws(ControlError) {
+    guard sandbox.isImplicit, try store.endpoints(ofSandbox: sandbox.id).isEmpty else { return }
+    // As the store has it now: it may have become the owner of a resolv.conf.
+    if let current = try store.sandbox(id: sandbox.id) { try removeSandbox(current) }
+  }
+
+  // MARK: Default routes
+
+  /// Gives a namespace that has none a default route of each family, by the first of `endpoints` whose gateway offers it.
+  func giveDefaultRoutes(in namespace: NamespaceReference, from endpoints: [EndpointRecord]) throws(ControlError) {
+    for ipv6 in [false, true] {
+      for endpoint in endpoints where endpoint.isAddressed && endpoint.state != .removing {
+        guard let network = try store.network(id: endpoint.networkId), network.offersDefaultRoute,
+          let subnet = try store.subnets(ofNetwork: network.id).first(where: { $0.isIpv6 == ipv6 }),
+          let gateway = subnet.gateway
+        else { continue }
+        if try !host.hasDefaultRoute(ipv6: ipv6, in: namespace) {
+          let name = try link(of: endpoint, in: namespace)?.name ?? endpoint.interface
+          try host.addDefaultRoute(via: gateway, on: name, in: namespace)
+        }
+        break
+      }
+    }
+  }
+
+  /// After a default route may have gone with its endpoint: the oldest endpoint with a gateway gives the next.
+  func refreshDefaultRoutes(in sandbox: SandboxRecord) {
+    attempt("default route of sandbox \(sandbox.name)") { () throws(ControlError) in
+      guard try namespaceNow(of: sandbox) != nil else { return }
+      try giveDefaultRoutes(in: sandbox.namespace, from: try store.endpoints(inode: sandbox.inode))
+    }
+  }
+
+  /// After a network began or ceased to offer a default route.
+  func refreshDefaultRoutes(ofNetwork network: NetworkRecord) {
+    attempt("default routes by network \(network.name)") { () throws(ControlError) in
+      let subnets = try store.subnets(ofNetwork: network.id)
+      for endpoint in try store.endpoints(ofNetwork: network.id) where endpoint.isAddressed {
+        guard let sandbox = try store.sandbox(id: endpoint.sandboxId), try namespaceNow(of: sandbox) != nil,
+          let link = try link(of: endpoint, in: sandbox.namespace)
+        else { continue }
+        if !network.offersDefaultRoute {
+          for gateway in subnets.compactMap(\.gateway) {
+            try host.removeDefaultRoute(via: gateway, on: link.name, in: sandbox.namespace)
+          }
+        }
+        refreshDefaultRoutes(in: sandbox)
+      }
+    }
+  }
+
+  // MARK: Changing
+
+  func changeEndpoint(_ name: String, _ change: EndpointChange) throws(ControlError) -> Endpoint {
+    let old = try store.endpoint(name)
+    if change.guard == true {
+      throw ControlError(.unsupported, "the address guard is not built yet: an endpoint's guard stays off")
+    }
+    if (change.rateIn ?? 0) != 0 || (change.rateOut ?? 0) != 0 {
+      throw ControlError(.unsupported, "rate limits are not built yet: an endpoint's rate stays unlimited")
+    }
+    var new = old
+    if let isolated = change.isolated { new.isIsolated = isolated }
+    if let limit = change.macLimit {
+      new.macLimit = try NetworkPlan.check(limit, in: 0...Limits.fdbEntries.upperBound, "MAC limit")
+    }
+    guard new != old else { return try view(old) }
+    guard let port = endpointPorts[old.id] else {
+      throw ControlError(.conflict, "endpoint \(Identifier.short(old.id)) is down or has no port: nothing can be set")
+    }
+    try self.change { rollback throws(ControlError) in
+      try dataPlane.changePort(port, new.dataPlaneOptions)
+      rollback.add("give endpoint \(old.id) its old settings") { [dataPlane] () throws(ControlError) in
+        try dataPlane.changePort(port, old.dataPlaneOptions)
+      }
+      try store.update(new)
+    }
+    return try view(new)
+  }
+
+  // MARK: Loss
+
+  /// A port whose descriptor has died: its namespace or its interface is gone.
+  func portLost(_ port: DataPlanePort) {
+    if let id = endpointPorts.first(where: { $0.value == port })?.key {
+      attempt("collect endpoint \(id)") { () throws(ControlError) in
+        guard let endpoint = try store.endpoint(id: id) else { return }
+        try collect(endpoint, because: "its interface or namespace is gone")
+      }
+    } else if let id = gatewayPorts.first(where: { $0.value == port })?.key {
+      attempt("gateway of network \(id)") { () throws(ControlError) in
+        guard let network = try store.network(id: id) else { return }
+        logger.warning("gateway interface of network \(network.name) was removed by someone else: making it anew")
+        try lowerGateway(network)
+        try change { rollback throws(ControlError) in try raiseGateway(network, &rollback) }
+      }
+    }
+  }
+
+  /// Takes an endpoint away that nobody disconnected.
+  func collect(_ endpoint: EndpointRecord, because reason: String) throws(ControlError) {
+    let sandbox = try store.sandbox(id: endpoint.sandboxId)
+    let network = try store.network(id: endpoint.networkId)
+    logger.warning(
+      "endpoint of sandbox \(sandbox?.name ?? "?") on network \(network?.name ?? "?") collected: \(reason)",
+      metadata: ["endpoint": "\(endpoint.id)"])
+    try removeEndpoint(endpoint)
+    if let sandbox {
+      refreshDefaultRoutes(in: sandbox)
+      try removeIfImplicit(sandbox)
+    }
+  }
+}
+
+extension EndpointRecord {
+  var dataPlaneOptions: DataPlanePortOptions { DataPlanePortOptions(isolated: isIsolated, macLimit: macLimit) }
+}

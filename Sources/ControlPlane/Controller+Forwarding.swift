@@ -1,0 +1,145 @@
+import ControlModel
+import Wire
+
+extension Controller {
+  /// The word for the gateway's port where a port is named.
+  static let gatewayPortName = "gateway"
+
+  /// The network and its switch, for what only a switch has.
+  private func networkWithSwitch(_ name: String) throws(ControlError) -> (NetworkRecord, DataPlaneNetwork) {
+    let network = try settled(try store.network(name))
+    guard let handle = dataPlaneNetworks[network.id] else {
+      throw ControlError(
+        .unsupported, "network \(network.name) of the driver \(network.driver.rawValue) has no MAC table")
+    }
+    return (network, handle)
+  }
+
+  func forwardingEntries(network name: String) throws(ControlError) -> [ForwardingEntry] {
+    let (network, handle) = try networkWithSwitch(name)
+    let ports = try forwardingPorts(of: network)
+    return try dataPlane.forwardingEntries(handle).compactMap { entry in
+      guard let port = ports[entry.port] else { return nil }
+      return ForwardingEntry(
+        mac: entry.mac.description, port: port, static: entry.isStatic, ageSeconds: entry.isStatic ? 0 : entry.ageSeconds)
+    }
+  }
+
+  private func forwardingPorts(of network: NetworkRecord) throws(ControlError) -> [DataPlanePort: ForwardingPort] {
+    var ports: [DataPlanePort: ForwardingPort] = [:]
+    if let gateway = gatewayPorts[network.id] {
+      ports[gateway] = ForwardingPort(kind: Self.gatewayPortName, interface: network.gatewayInterface)
+    }
+    for endpoint in try store.endpoints(ofNetwork: network.id) {
+      guard let port = endpointPorts[endpoint.id] else { continue }
+      ports[port] = ForwardingPort(kind: "endpoint", endpoint: endpoint.id, interface: endpoint.interface)
+    }
+    return ports
+  }
+
+  /// A port by `gateway`, or by the id of an endpoint. nil for the endpoint: the gateway's.
+  private func port(
+    _ name: String, of network: NetworkRecord
+  ) throws(ControlError) -> (port: DataPlanePort, endpoint: String?) {
+    if name == Self.gatewayPortName {
+      guard let port = gatewayPorts[network.id] else {
+        throw ControlError(.notFound, "network \(network.name) has no gateway port")
+      }
+      return (port, nil)
+    }
+    let endpoint = try store.endpoint(name)
+    guard endpoint.networkId == network.id else {
+      throw ControlError(.notFound, "endpoint \(Identifier.short(endpoint.id)) is not on network \(network.name)")
+    }
+    guard let port = endpointPorts[endpoint.id] else {
+      throw ControlError(.conflict, "endpoint \(Identifier.short(endpoint.id)) is down")
+    }
+    return (port, endpoint.id)
+  }
+
+  private static func mac(_ text: String) throws(ControlError) -> MACAddress {
+    guard let mac = MACAddress(text), mac.isValidSource else {
+      throw ControlError(.invalid, "MAC \(text.quoted) is no unicast address such as 02:42:ac:11:00:02")
+    }
+    return mac
+  }
+
+  func addForwardingEntry(network name: String, _ request: ForwardingEntryRequest) throws(ControlError) {
+    let (network, handle) = try networkWithSwitch(name)
+    let mac = try Self.mac(request.mac)
+    let (port, endpoint) = try port(request.port, of: network)
+    let kept = try store.staticEntries(ofNetwork: network.id)
+    guard kept.count < network.fdbLimit || kept.contains(where: { $0.mac == mac }) else {
+      throw ControlError(.exhausted, "network \(network.name) has \(kept.count) static entries, as many as its MAC table takes")
+    }
+    try change { rollback throws(ControlError) in
+      try dataPlane.addForwardingEntry(mac, port: port)
+      rollback.add("remove the entry of \(mac)") { [dataPlane] () throws(ControlError) in
+        _ = try dataPlane.removeForwardingEntry(mac, network: handle)
+      }
+      try store.upsert(StaticEntryRecord(networkId: network.id, mac: mac, endpointId: endpoint))
+    }
+  }
+
+  func removeForwardingEntry(network name: String, mac text: String) throws(ControlError) {
+    let (network, handle) = try networkWithSwitch(name)
+    let mac = try Self.mac(text)
+    guard try dataPlane.removeForwardingEntry(mac, network: handle) else {
+      throw ControlError(.notFound, "MAC \(mac) is not in the table of network \(network.name)")
+    }
+    try store.deleteStaticEntry(network: network.id, mac: mac)
+  }
+
+  func flushForwardingEntries(network name: String, port: String?) throws(ControlError) {
+    let (network, handle) = try networkWithSwitch(name)
+    let port = try port.map { name throws(ControlError) in try self.port(name, of: network).port }
+    try dataPlane.flushForwardingEntries(handle, port: port)
+  }
+
+  // MARK: Counters
+
+  func statistics(network name: String?) throws(ControlError) -> Statistics {
+    let networks = if let name { [try store.network(name)] } else { try store.networks() }
+    var answer = Statistics(networks: [])
+    for network in networks {
+      guard let handle = dataPlaneNetworks[network.id] else { continue }
+      let counters = dataPlane.counters(handle)
+      answer.networks.append(
+        NetworkStatistics(
+          name: network.name, rxFrames: counters.total.rxFrames, txFrames: counters.total.txFrames,
+          floodedCopies: counters.floodedCopies, drops: counters.total.drops, fdbEntries: counters.fdbEntries,
+          ports: try portStatistics(of: network)))
+    }
+    return answer
+  }
+
+  private func portStatistics(of network: NetworkRecord) throws(ControlError) -> [PortStatistics] {
+    var ports: [PortStatistics] = []
+    if let port = gatewayPorts[network.id], let interface = network.gatewayInterface {
+      ports.append(
+        PortStatistics(
+          kind: Self.gatewayPortName, name: interface, sandbox: nil, interface: interface,
+          counters: dataPlane.counters(port)))
+    }
+    for endpoint in try store.endpoints(ofNetwork: network.id) {
+      guard let port = endpointPorts[endpoint.id] else { continue }
+      ports.append(
+        PortStatistics(
+          kind: "endpoint", name: endpoint.id, sandbox: try store.sandbox(id: endpoint.sandboxId)?.name,
+          interface: endpoint.interface, counters: dataPlane.counters(port)))
+    }
+    return ports
+  }
+
+  // MARK: Announcements
+
+  /// Tells the network at which MAC an endpoint's addresses now are. No error where the endpoint has gone since.
+  func announce(_ id: String) {
+    guard let port = endpointPorts[id] else { return }
+    attempt("announce endpoint \(id)") { () throws(ControlError) in
+      guard let endpoint = try store.endpoint(id: id), let mac = endpoint.mac else { return }
+      let frames = try store.addresses(ofEndpoint: id).map { AddressAnnouncement.frame(for: $0.address, at: mac) }
+      try dataPlane.inject(frames, from: port)
+    }
+  }
+}

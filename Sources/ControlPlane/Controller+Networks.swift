@@ -1,0 +1,195 @@
+import ControlModel
+import Wire
+
+extension Controller {
+  func createNetwork(_ request: NetworkRequest) throws(ControlError) -> Created {
+    let networks = try store.networks()
+    if networks.contains(where: { $0.name == request.name }) {
+      throw ControlError(.conflict, "network \(request.name) exists already")
+    }
+    guard networks.count < Limits.networks else {
+      throw ControlError(.exhausted, "there are \(networks.count) networks, the most allowed: remove one")
+    }
+    let inUse = try prefixesInUse(networks)
+    let plan = try NetworkPlan(request, inUse: inUse, created: Self.now(), ula: store.ulaPrefix)
+    let network = plan.network
+    if network.driver != .bridge, let other = networks.first(where: { $0.driver == network.driver }) {
+      throw ControlError(.conflict, "network \(other.name) is the one of the driver \(network.driver.rawValue) already")
+    }
+    if let interface = network.gatewayInterface { try checkGatewayInterface(interface) }
+    try change { rollback throws(ControlError) in
+      try store.insert(network, subnets: plan.subnets)
+      rollback.add("forget network \(network.name)") { [store] () throws(ControlError) in
+        try store.deleteNetwork(network.id)
+      }
+      if network.driver == .bridge { try raiseSwitch(network, &rollback) }
+      try store.setNetwork(network.id, state: .settled)
+    }
+    logger.info("network \(network.name) made", metadata: ["id": "\(network.id)"])
+    return Created(id: network.id)
+  }
+
+  /// What a new network's subnets must not overlap.
+  private func prefixesInUse(_ networks: [NetworkRecord]) throws(ControlError) -> [PrefixInUse] {
+    let interfaces = Set(networks.compactMap(\.gatewayInterface))
+    let ours = try store.subnetsWithNames().map { PrefixInUse(prefix: $0.prefix, owner: "network \($0.network)") }
+    let others = try host.routedPrefixes(except: interfaces)
+    return ours + others.map { PrefixInUse(prefix: $0, owner: "a route of the host") }
+  }
+
+  private func checkGatewayInterface(_ name: String) throws(ControlError) {
+    if try host.links(in: host.own).contains(where: { $0.name == name }) {
+      throw ControlError(.conflict, "interface \(name) exists already on the host: choose another name for the gateway's")
+    }
+  }
+
+  /// The network's switch in the data plane, with its gateway port.
+  func raiseSwitch(_ network: NetworkRecord, _ rollback: inout Rollback) throws(ControlError) {
+    let handle = try dataPlane.addNetwork(network.dataPlaneOptions)
+    dataPlaneNetworks[network.id] = handle
+    rollback.add("take the switch of network \(network.name) away") { [self] () throws(ControlError) in
+      dataPlaneNetworks[network.id] = nil
+      try dataPlane.removeNetwork(handle)
+    }
+    try raiseGateway(network, &rollback)
+  }
+
+  // MARK: Removing
+
+  func removeNetwork(_ name: String) throws(ControlError) { try removeNetwork(try store.network(name)) }
+
+  func removeNetwork(_ network: NetworkRecord) throws(ControlError) {
+    let endpoints = try store.endpoints(ofNetwork: network.id)
+    if !endpoints.isEmpty {
+      let names = try listSandboxes(of: endpoints)
+      throw ControlError(.conflict, "network \(network.name) is in use by \(names): disconnect first")
+    }
+    try store.setNetwork(network.id, state: .removing)
+    try lowerGateway(network)
+    if let handle = dataPlaneNetworks[network.id] {
+      try dataPlane.removeNetwork(handle)
+      dataPlaneNetworks[network.id] = nil
+    }
+    try store.deleteNetwork(network.id)
+    logger.info("network \(network.name) removed", metadata: ["id": "\(network.id)"])
+  }
+
+  /// `sandbox a, b and 3 more`.
+  private func listSandboxes(of endpoints: [EndpointRecord]) throws(ControlError) -> String {
+    let shown = 5
+    var names: [String] = []
+    for endpoint in endpoints.prefix(shown) { names.append(try store.sandbox(id: endpoint.sandboxId)?.name ?? endpoint.id) }
+    let rest = endpoints.count > shown ? " and \(endpoints.count - shown) more" : ""
+    return "sandbox \(names.joined(separator: ", "))\(rest)"
+  }
+
+  func pruneNetworks() throws(ControlError) -> [String] {
+    var removed: [String] = []
+    for network in try store.networks() where try store.endpoints(ofNetwork: network.id).isEmpty {
+      try removeNetwork(network)
+      removed.append(network.name)
+    }
+    return removed
+  }
+
+  // MARK: Changing
+
+  func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network {
+    let old = try settled(try store.network(name))
+    guard old.driver == .bridge else {
+      throw ControlError(.unsupported, "network \(old.name) of the driver \(old.driver.rawValue) has nothing to set")
+    }
+    let new = try changed(old, by: change)
+    guard new != old else { return try view(old) }
+    try self.change { rollback throws(ControlError) in
+      // The switch takes the larger frames before an interface may send them, and the smaller ones after.
+      if new.mtu >= old.mtu { try changeSwitch(from: old, to: new, &rollback) }
+      if new.mtu != old.mtu { try changeMTU(from: old, to: new, &rollback) }
+      if new.mtu < old.mtu { try changeSwitch(from: old, to: new, &rollback) }
+      if new.gatewayMode != old.gatewayMode { try changeGatewayMode(from: old, to: new, &rollback) }
+      try store.update(new)
+    }
+    if new.gatewayMode != old.gatewayMode { refreshDefaultRoutes(ofNetwork: new) }
+    return try view(new)
+  }
+
+  private func changed(_ old: NetworkRecord, by change: NetworkChange) throws(ControlError) -> NetworkRecord {
+    var new = old
+    if let ageing = change.ageingSeconds {
+      new.ageingSeconds = try NetworkPlan.check(ageing, in: Limits.ageingSeconds, "ageing time in seconds")
+    }
+    if let limit = change.fdbLimit {
+      new.fdbLimit = try NetworkPlan.check(limit, in: Limits.fdbEntries, "MAC table's limit")
+    }
+    if let mode = change.gatewayMode { new.gatewayMode = try NetworkPlan.gatewayMode(mode) }
+    if let mtu = change.mtu {
+      new.mtu = try NetworkPlan.check(mtu, in: Limits.mtu, "MTU")
+      if mtu < Limits.ipv6MTUMinimum, try store.subnets(ofNetwork: old.id).contains(where: \.isIpv6) {
+        throw ControlError(.invalid, "MTU \(mtu): network \(old.name) has IPv6, which needs at least \(Limits.ipv6MTUMinimum)")
+      }
+      if let larger = try store.endpoints(ofNetwork: old.id).first(where: { ($0.mtu ?? 0) > mtu }) {
+        throw ControlError(
+          .conflict, "MTU \(mtu): endpoint \(Identifier.short(larger.id)) was given MTU \(larger.mtu!): disconnect it first")
+      }
+    }
+    return new
+  }
+
+  private func changeSwitch(
+    from old: NetworkRecord, to new: NetworkRecord, _ rollback: inout Rollback
+  ) throws(ControlError) {
+    guard old.dataPlaneOptions != new.dataPlaneOptions, let handle = dataPlaneNetworks[old.id] else { return }
+    try dataPlane.changeNetwork(handle, new.dataPlaneOptions)
+    rollback.add("give network \(old.name) its old limits") { [dataPlane] () throws(ControlError) in
+      try dataPlane.changeNetwork(handle, old.dataPlaneOptions)
+    }
+  }
+
+  /// Of the gateway's interface, and of those of endpoints that were given no MTU of their own.
+  private func changeMTU(
+    from old: NetworkRecord, to new: NetworkRecord, _ rollback: inout Rollback
+  ) throws(ControlError) {
+    var interfaces: [(name: String, namespace: NamespaceReference)] = []
+    if gatewayPorts[old.id] != nil { interfaces.append((old.gatewayInterface!, host.own)) }
+    for endpoint in try store.endpoints(ofNetwork: old.id) where endpoint.mtu == nil && endpointPorts[endpoint.id] != nil {
+      guard let namespace = try store.sandbox(id: endpoint.sandboxId)?.namespace else { continue }
+      guard let link = try? link(of: endpoint, in: namespace) else { continue }
+      interfaces.append((link.name, namespace))
+    }
+    for (name, namespace) in interfaces {
+      try host.configure(name, LinkSettings(mac: nil, mtu: new.mtu), in: namespace)
+      rollback.add("give \(name) its old MTU") { [host] () throws(ControlError) in
+        try host.configure(name, LinkSettings(mac: nil, mtu: old.mtu), in: namespace)
+      }
+    }
+  }
+
+  private func changeGatewayMode(
+    from old: NetworkRecord, to new: NetworkRecord, _ rollback: inout Rollback
+  ) throws(ControlError) {
+    switch (old.gatewayMode, new.gatewayMode) {
+    case (.isolated, _): try raiseGateway(new, &rollback)
+    case (_, .isolated):
+      rollback.add("give network \(old.name) its gateway back") { [self] () throws(ControlError) in
+        guard gatewayPorts[old.id] == nil else { return }
+        try change { inner throws(ControlError) in try raiseGateway(old, &inner) }
+      }
+      try lowerGateway(old)
+    default: break
+    }
+  }
+
+  /// Refuses what a failure or a crash left half-way.
+  func settled(_ network: NetworkRecord) throws(ControlError) -> NetworkRecord {
+    guard network.state == .settled else {
+      throw ControlError(.conflict, "network \(network.name) could not be removed completely: remove it again")
+    }
+    return network
+  }
+}
+
+extension NetworkRecord {
+  var dataPlaneOptions: DataPlaneNetworkOptions {
+    DataPlaneNetworkOptions(mtu: mtu, ageingSeconds: ageingSeconds, fdbLimit: fdbLimit)
+  }
+}

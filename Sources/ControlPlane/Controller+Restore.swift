@@ -1,0 +1,126 @@
+import ControlModel
+import Wire
+
+// Live restore: the interfaces outlive the process, so a start finds them and takes them up again. What stands in the store
+// as an intent was cut short and is taken away; what is settled is brought up, and collected where its interface is gone.
+
+extension Controller {
+  func restore() throws(ControlError) {
+    try rollBackIntents()
+    for network in try store.networks() where network.driver == .bridge { try restoreNetwork(network) }
+    for endpoint in try store.endpoints() {
+      attempt("restore endpoint \(endpoint.id)") { () throws(ControlError) in try restoreEndpoint(endpoint) }
+    }
+    for network in try store.networks() { restoreStaticEntries(of: network) }
+    for sandbox in try store.sandboxes() {
+      try removeIfImplicit(sandbox)
+      if try namespaceNow(of: sandbox) == nil {
+        logger.warning("sandbox \(sandbox.name): its namespace \(sandbox.path) is gone")
+      }
+    }
+    try removeOrphans()
+  }
+
+  /// Endpoints before their networks and sandboxes, which their records refer to.
+  private func rollBackIntents() throws(ControlError) {
+    for endpoint in try store.endpoints() where endpoint.state != .settled {
+      logger.warning("endpoint \(endpoint.id) was cut short: taken away")
+      attempt("take endpoint \(endpoint.id) away") { () throws(ControlError) in try removeEndpoint(endpoint) }
+    }
+    for sandbox in try store.sandboxes() where sandbox.state != .settled {
+      logger.warning("sandbox \(sandbox.name) was cut short: taken away")
+      attempt("take sandbox \(sandbox.name) away") { () throws(ControlError) in try removeSandbox(sandbox) }
+    }
+    for network in try store.networks() where network.state != .settled {
+      logger.warning("network \(network.name) was cut short: taken away")
+      attempt("take network \(network.name) away") { () throws(ControlError) in try removeNetwork(network) }
+    }
+  }
+
+  /// A network whose gateway cannot be brought up goes on as a switch without: its endpoints reach each other.
+  private func restoreNetwork(_ network: NetworkRecord) throws(ControlError) {
+    guard network.state == .settled else { return }
+    dataPlaneNetworks[network.id] = try dataPlane.addNetwork(network.dataPlaneOptions)
+    attempt("restore the gateway of network \(network.name)") { () throws(ControlError) in
+      guard let interface = network.gatewayInterface, network.gatewayMode != .isolated else { return }
+      let mark = InterfaceMark.gateway(network: network.id)
+      let links = try host.links(in: host.own)
+      if let found = links.first(where: { $0.name == interface }), found.alias != mark {
+        throw ControlError(.conflict, "interface \(interface) is someone else's: remove it and start martletd again")
+      }
+      // One that stands already is not removed when a later step fails: it holds what may be the user's.
+      var rollback = Rollback(logger: logger)
+      try raiseGateway(network, &rollback)
+    }
+  }
+
+  private func restoreEndpoint(_ endpoint: EndpointRecord) throws(ControlError) {
+    guard endpoint.state == .settled, let handle = dataPlaneNetworks[endpoint.networkId],
+      let sandbox = try store.sandbox(id: endpoint.sandboxId)
+    else { return }
+    guard let namespace = try namespaceNow(of: sandbox) else {
+      return try collect(endpoint, because: "its namespace \(sandbox.path) is gone")
+    }
+    guard let link = try link(of: endpoint, in: namespace) else {
+      return try collect(endpoint, because: "its interface \(endpoint.interface) is gone")
+    }
+    do throws(ControlError) {
+      let tap = try host.attachTAP(link.name, in: namespace)
+      endpointPorts[endpoint.id] = try dataPlane.addPort(
+        descriptor: tap.release(), to: handle, endpoint.dataPlaneOptions)
+    } catch {
+      troubles[endpoint.id] = error.message
+      throw error
+    }
+    if link.name != endpoint.interface {
+      var renamed = endpoint
+      renamed.interface = link.name
+      try store.update(renamed)
+    }
+  }
+
+  private func restoreStaticEntries(of network: NetworkRecord) {
+    attempt("restore static entries of network \(network.name)") { () throws(ControlError) in
+      for entry in try store.staticEntries(ofNetwork: network.id) {
+        let port = entry.endpointId.map { endpointPorts[$0] } ?? gatewayPorts[network.id]
+        if let port { try dataPlane.addForwardingEntry(entry.mac, port: port) }
+      }
+    }
+  }
+
+  /// Interfaces with our mark and barriers with our number that no record names: of a store that was lost.
+  private func removeOrphans() throws(ControlError) {
+    let networks = try store.networks()
+    let known = Set(networks.map { InterfaceMark.gateway(network: $0.id) })
+    for link in try host.links(in: host.own) where link.alias.hasPrefix(InterfaceMark.prefix) && !known.contains(link.alias) {
+      logger.warning("interface \(link.name) is of an earlier daemon and in no record: removed")
+      attempt("remove \(link.name)") { () throws(ControlError) in try host.removeLink(link.name, in: host.own) }
+    }
+    var barriers: [ForwardingBarrier] = []
+    for network in networks { if let barrier = try barrier(network) { barriers.append(barrier) } }
+    try host.removeBarriers(except: barriers)
+  }
+
+  /// Takes everything away, and says the first thing that could not be.
+  func purge() throws(ControlError) {
+    var first: ControlError?
+    func step(_ body: () throws(ControlError) -> Void) {
+      do {
+        try body()
+      } catch {
+        logger.error("purge: \(error)")
+        if first == nil { first = error }
+      }
+    }
+    for endpoint in try store.endpoints() { step { () throws(ControlError) in try removeEndpoint(endpoint) } }
+    for network in try store.networks() { step { () throws(ControlError) in try removeNetwork(network) } }
+    // As it stands then: what one owned may have passed to the next.
+    while first == nil, let sandbox = try store.sandboxes().first {
+      step { () throws(ControlError) in try removeSandbox(sandbox) }
+    }
+    step { () throws(ControlError) in try host.removeBarriers(except: []) }
+    if let first { throw first }
+    try store.erase()
+    logger.info("everything was taken away")
+  }
+}

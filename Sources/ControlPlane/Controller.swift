@@ -1,0 +1,78 @@
+import ControlModel
+import Foundation
+import Logging
+import Wire
+
+// Theory of operation. A change goes the same way every time: check the request, write an intent to the store, change the
+// kernel and the data plane step by step with a way back from each, settle the record. What a step's failure leaves is
+// undone at once; what a crash leaves is undone at the next start, from the intents. The store is the one truth: memory
+// holds only the data plane's handles, and what is taken (names, addresses, MACs) is asked of the store each time.
+//
+// Not thread-safe: `ControlPlane` has the lock.
+
+/// Makes and unmakes networks, sandboxes and endpoints.
+final class Controller {
+  let dataPlane: any DataPlane
+  let host: any HostNetwork
+  let store: Store
+  let logger: Logger
+  /// Called with the id of an endpoint whose addresses have been announced once, to have them announced again.
+  let repeatAnnouncement: @Sendable (String) -> Void
+  private let lock: StateLock
+
+  /// By id. A network of the driver bridge that is not in here is one whose making or removal failed half-way.
+  var dataPlaneNetworks: [String: DataPlaneNetwork] = [:]
+  /// By the network's id.
+  var gatewayPorts: [String: DataPlanePort] = [:]
+  /// By the endpoint's id.
+  var endpointPorts: [String: DataPlanePort] = [:]
+  /// By the endpoint's id: why it is down.
+  var troubles: [String: String] = [:]
+
+  init(
+    dataPlane: any DataPlane, host: any HostNetwork, stateDirectory: String, logger: Logger,
+    repeatAnnouncement: @escaping @Sendable (String) -> Void
+  ) throws(ControlError) {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: stateDirectory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    } catch {
+      throw ControlError(.system, "make the state directory \(stateDirectory): \(error.localizedDescription)")
+    }
+    lock = try StateLock(directory: stateDirectory)
+    store = try Store(directory: stateDirectory)
+    self.dataPlane = dataPlane
+    self.host = host
+    self.logger = logger
+    self.repeatAnnouncement = repeatAnnouncement
+    try restore()
+  }
+
+  /// RFC 3339, UTC.
+  static func now() -> String { Date().formatted(.iso8601) }
+
+  /// Runs a change whose steps undo themselves when a later one fails.
+  func change<Value>(
+    _ body: (inout Rollback) throws(ControlError) -> Value
+  ) throws(ControlError) -> Value {
+    var rollback = Rollback(logger: logger)
+    do throws(ControlError) {
+      return try body(&rollback)
+    } catch {
+      rollback.run()
+      throw error
+    }
+  }
+
+  /// Takes a step of a removal: what fails is logged, and the removal goes on.
+  func attempt(_ what: String, _ body: () throws(ControlError) -> Void) {
+    do { try body() } catch { logger.error("\(what): \(error)") }
+  }
+}
+
+/// The mark on interfaces of ours (IFLA_IFALIAS): it says what they are, whatever they are called now.
+enum InterfaceMark {
+  static let prefix = "martlet "
+  static func gateway(network id: String) -> String { prefix + "gateway " + id }
+  static func endpoint(_ id: String) -> String { prefix + "endpoint " + id }
+}

@@ -1,0 +1,101 @@
+import ControlModel
+import SystemCalls
+import Wire
+
+/// A network namespace as a path that leads there and the inode that proves it is still the same one.
+public struct NamespaceReference: Hashable, Sendable {
+  public let path: String
+  /// As in `readlink /proc/PID/ns/net`.
+  public let inode: UInt64
+  public init(path: String, inode: UInt64) { (self.path, self.inode) = (path, inode) }
+}
+
+/// An interface as the kernel lists it.
+public struct HostLink: Equatable, Sendable {
+  public var name: String
+  /// IFLA_IFALIAS: our mark on interfaces of ours. Empty where there is none.
+  public var alias: String
+  public init(name: String, alias: String) { (self.name, self.alias) = (name, alias) }
+}
+
+/// What an interface is given before it goes up.
+public struct LinkSettings: Equatable, Sendable {
+  public var mac: MACAddress?
+  public var mtu: Int
+  public init(mac: MACAddress?, mtu: Int) { (self.mac, self.mtu) = (mac, mtu) }
+}
+
+/// What keeps the host from carrying frames between networks, whatever its ip_forward says.
+public struct ForwardingBarrier: Equatable, Sendable {
+  /// Of one network. What arrives here is never forwarded to a subnet of any network.
+  public var gatewayInterface: String
+  public var subnets: [IPPrefix]
+  /// Nothing that arrives here is forwarded anywhere, and nothing is forwarded to its subnets.
+  public var isInternal: Bool
+  public init(gatewayInterface: String, subnets: [IPPrefix], isInternal: Bool) {
+    (self.gatewayInterface, self.subnets, self.isInternal) = (gatewayInterface, subnets, isInternal)
+  }
+}
+
+/// What the control plane asks of the kernel. `KernelHostNetwork` does it; tests give it a stand-in that fails on purpose.
+///
+/// Calls come from one thread at a time, block it, and leave it in the network namespace it came in. Where a namespace is
+/// named, its inode is checked first: `notFound` means that it is gone. Removing what is gone already is no error.
+public protocol HostNetwork: AnyObject, Sendable {
+  /// The network namespace the daemon works in.
+  var own: NamespaceReference { get }
+
+  // MARK: Namespaces
+
+  /// Where `makeNamespace` puts one of that name.
+  func namespacePath(named name: String) -> String
+  /// Makes a network namespace that `ip netns` sees, its loopback interface up. `conflict` where the name is taken.
+  func makeNamespace(named name: String) throws(ControlError) -> NamespaceReference
+  func removeNamespace(named name: String) throws(ControlError)
+  /// `notFound`: nothing there; `invalid`: something else than a network namespace.
+  func namespace(at path: String) throws(ControlError) -> NamespaceReference
+
+  // MARK: Interfaces
+
+  func links(in namespace: NamespaceReference) throws(ControlError) -> [HostLink]
+  /// Makes a persistent TAP, or attaches to the one of that name. The caller owns the descriptor.
+  func attachTAP(_ name: String, in namespace: NamespaceReference) throws(ControlError) -> FileDescriptor
+  func setAlias(_ alias: String, of name: String, in namespace: NamespaceReference) throws(ControlError)
+  func configure(_ name: String, _ settings: LinkSettings, in namespace: NamespaceReference) throws(ControlError)
+  /// Moves an interface out of the daemon's namespace.
+  func move(_ name: String, to namespace: NamespaceReference, as newName: String) throws(ControlError)
+  func removeLink(_ name: String, in namespace: NamespaceReference) throws(ControlError)
+  /// Up, without a queueing discipline: the switch has queues of its own. `ipv6` false takes IPv6 from the interface, nil
+  /// leaves it as the namespace has it.
+  func setUp(_ name: String, ipv6: Bool?, in namespace: NamespaceReference) throws(ControlError)
+
+  // MARK: Addresses, routes, neighbours
+
+  /// Has the address at once: no duplicate address detection. That it is there already is no error.
+  func addAddress(_ address: IPPrefix, to name: String, in namespace: NamespaceReference) throws(ControlError)
+  func removeAddress(_ address: IPPrefix, from name: String, in namespace: NamespaceReference) throws(ControlError)
+  func hasDefaultRoute(ipv6: Bool, in namespace: NamespaceReference) throws(ControlError) -> Bool
+  func addDefaultRoute(via gateway: IPAddress, on name: String, in namespace: NamespaceReference) throws(ControlError)
+  func removeDefaultRoute(via gateway: IPAddress, on name: String, in namespace: NamespaceReference) throws(ControlError)
+  func routes(in namespace: NamespaceReference) throws(ControlError) -> [Route]
+  /// Prefixes of the daemon's namespace that lead somewhere already. Those over `interfaces` are left out.
+  func routedPrefixes(except interfaces: Set<String>) throws(ControlError) -> [IPPrefix]
+  /// Forgets who answers for `addresses` on an interface of the daemon's namespace.
+  func forgetNeighbours(_ addresses: [IPAddress], on interface: String) throws(ControlError)
+
+  // MARK: Forwarding between networks
+
+  /// Puts a network's barrier up. That it stands already is no error.
+  func raiseBarrier(_ barrier: ForwardingBarrier) throws(ControlError)
+  func lowerBarrier(_ barrier: ForwardingBarrier) throws(ControlError)
+  /// Lowers what an earlier daemon left and nobody in `barriers` needs.
+  func removeBarriers(except barriers: [ForwardingBarrier]) throws(ControlError)
+
+  // MARK: Name servers
+
+  /// Writes the resolv.conf that `ip netns exec` shows in the namespace at `path`. false: the namespace has no name, or
+  /// there is such a file already, which stays as it is.
+  func writeNameServers(forNamespaceAt path: String) throws(ControlError) -> Bool
+  func removeNameServers(forNamespaceAt path: String) throws(ControlError)
+  func nameServers(forNamespaceAt path: String) -> NameServers
+}

@@ -1,0 +1,165 @@
+import ControlModel
+import Glibc
+import LinuxIO
+import Netlink
+import SystemCalls
+import Wire
+
+/// The kernel's side of the control plane: rtnetlink, TAPs, namespaces and the files that go with them.
+public final class KernelHostNetwork: HostNetwork {
+  public let own: NamespaceReference
+
+  /// Works in the calling thread's network namespace, which must be that of all threads that call.
+  public init() throws(ControlError) {
+    own = try controlled { () throws(Errno) in
+      NamespaceReference(path: "/proc/thread-self/ns/net", inode: try NetworkNamespace.current().inode)
+    }
+  }
+
+  // MARK: Entering
+
+  /// Opens a namespace and makes sure that it is the one meant.
+  func open(_ reference: NamespaceReference) throws(ControlError) -> NetworkNamespace {
+    let gone = ControlError(.notFound, "network namespace \(reference.path) is gone: something else has its place")
+    do throws(ControlError) {
+      let namespace = try find(reference.path)
+      guard namespace.inode == reference.inode else { throw gone }
+      return namespace
+    } catch where error.code == .invalid {
+      throw gone
+    }
+  }
+
+  private func find(_ path: String) throws(ControlError) -> NetworkNamespace {
+    do throws(Errno) {
+      return try NetworkNamespace(path: path)
+    } catch {
+      switch error.code {
+      case ENOENT, ENOTDIR, ESRCH: throw ControlError(.notFound, "network namespace \(path): there is nothing")
+      case EINVAL, ENOTTY, ENXIO, EISDIR: throw ControlError(.invalid, "\(path) is no network namespace")
+      default: throw ControlError(error)
+      }
+    }
+  }
+
+  /// Runs `body` with a socket in the namespace.
+  func withSocket<Value>(
+    in reference: NamespaceReference, _ body: (inout RouteSocket) throws(Errno) -> Value
+  ) throws(ControlError) -> Value {
+    let namespace = try open(reference)
+    return try controlled { () throws(Errno) in
+      var socket = try RouteSocket(in: namespace)
+      return try body(&socket)
+    }
+  }
+
+  /// Runs `body` with a socket and the interface of that name.
+  func withLink<Value>(
+    _ name: String, in reference: NamespaceReference, _ body: (inout RouteSocket, Link) throws(Errno) -> Value
+  ) throws(ControlError) -> Value {
+    try withSocket(in: reference) { socket throws(Errno) in
+      guard let link = try socket.link(named: name) else { throw Errno(ENODEV, "look up interface \(name)") }
+      return try body(&socket, link)
+    }
+  }
+
+  // MARK: Namespaces
+
+  public func namespacePath(named name: String) -> String { NetworkNamespace.directory + "/" + name }
+
+  public func makeNamespace(named name: String) throws(ControlError) -> NamespaceReference {
+    do throws(Errno) {
+      return NamespaceReference(path: namespacePath(named: name), inode: try NetworkNamespace.create(name: name).inode)
+    } catch where error.code == EEXIST {
+      throw ControlError(.conflict, "\(namespacePath(named: name)) exists already")
+    } catch {
+      throw ControlError(error)
+    }
+  }
+
+  public func removeNamespace(named name: String) throws(ControlError) {
+    do throws(Errno) {
+      try NetworkNamespace.remove(name: name)
+    } catch where error.code == ENOENT {
+      return
+    } catch {
+      throw ControlError(error)
+    }
+  }
+
+  public func namespace(at path: String) throws(ControlError) -> NamespaceReference {
+    NamespaceReference(path: path, inode: try find(path).inode)
+  }
+
+  // MARK: Interfaces
+
+  public func links(in namespace: NamespaceReference) throws(ControlError) -> [HostLink] {
+    try withSocket(in: namespace) { socket throws(Errno) in
+      try socket.links().map { HostLink(name: $0.name, alias: $0.alias ?? "") }
+    }
+  }
+
+  public func attachTAP(_ name: String, in namespace: NamespaceReference) throws(ControlError) -> FileDescriptor {
+    let namespace = try open(namespace)
+    return try controlled { () throws(Errno) in
+      try namespace.run { () throws(Errno) in
+        let device = try TAPDevice(name: name)
+        try device.setPersistent(true)
+        return FileDescriptor(owning: device.release())
+      }
+    }
+  }
+
+  public func setAlias(
+    _ alias: String, of name: String, in namespace: NamespaceReference
+  ) throws(ControlError) {
+    try withLink(name, in: namespace) { socket, link throws(Errno) in try socket.setLink(link.index, alias: alias) }
+  }
+
+  public func configure(
+    _ name: String, _ settings: LinkSettings, in namespace: NamespaceReference
+  ) throws(ControlError) {
+    try withLink(name, in: namespace) { socket, link throws(Errno) in
+      try socket.setLink(link.index, mtu: settings.mtu, mac: settings.mac)
+    }
+  }
+
+  public func move(
+    _ name: String, to namespace: NamespaceReference, as newName: String
+  ) throws(ControlError) {
+    let target = try open(namespace)
+    do throws(Errno) {
+      var socket = try RouteSocket()
+      guard let link = try socket.link(named: name) else { throw Errno(ENODEV, "look up interface \(name)") }
+      try socket.moveLink(link.index, to: target, name: newName)
+    } catch where error.code == EEXIST {
+      throw ControlError(.conflict, "\(namespace.path) has an interface \(newName) already")
+    } catch {
+      throw ControlError(error)
+    }
+  }
+
+  public func removeLink(_ name: String, in namespace: NamespaceReference) throws(ControlError) {
+    try withSocket(in: namespace) { socket throws(Errno) in
+      guard let link = try socket.link(named: name) else { return }
+      try socket.deleteLink(link.index)
+    }
+  }
+
+  public func setUp(
+    _ name: String, ipv6: Bool?, in namespace: NamespaceReference
+  ) throws(ControlError) {
+    let opened = try open(namespace)
+    try controlled { () throws(Errno) in
+      if let ipv6, Self.kernelHasIPv6 {
+        try opened.setSysctl("ipv6/conf/\(name)/disable_ipv6", to: ipv6 ? "0" : "1")
+      }
+    }
+    try withLink(name, in: namespace) { socket, link throws(Errno) in
+      try socket.replaceRootQueueing(link: link.index, kind: "noqueue")
+      try socket.setLink(link.index, up: true)
+    }
+  }
+
+  static let kernelHasIPv6 = access("/proc/sys/net/ipv6", F_OK) == 0
+}

@@ -1,0 +1,43 @@
+/// What the control plane refuses to go beyond. A limit is an answer a user can read, instead of a machine that ran out.
+public enum Limits {
+  public static let networks = 4096
+  public static let sandboxes = 16_384
+  public static let endpointsPerNetwork = 4096
+
+  /// Bytes of a network's or sandbox's name. Below NAME_MAX, as a sandbox's name becomes a file below /run/netns.
+  public static let nameLength = 128
+  /// IFNAMSIZ of linux/if.h less the zero at the end.
+  public static let interfaceNameLength = 15
+  /// A prefix with room for four digits.
+  public static let interfacePrefixLength = 11
+  /// A name of the DNS (RFC 1035, 2.3.4).
+  public static let aliasLength = 253
+  /// PATH_MAX of linux/limits.h less the zero at the end.
+  public static let pathLength = 4095
+  public static let aliases = 32
+
+  public static let labels = 128
+  public static let labelKeyLength = 256
+  public static let labelValueLength = 4096
+  public static let options = 32
+  public static let auxiliaryAddresses = 256
+
+  /// The least that IPv4 asks of a link (RFC 791) and the largest jumbo frame the switch takes.
+  public static let mtu = 68...9000
+  /// The least that IPv6 asks of a link (RFC 8200, 5).
+  public static let ipv6MTUMinimum = 1280
+  public static let defaultMTU = 1500
+
+  public static let ageingSeconds = 1...1_000_000
+  /// As a kernel bridge's.
+  public static let defaultAgeingSeconds = 300
+  public static let fdbEntries = 1...1_000_000
+  public static let defaultFDBLimit = 8192
+
+  /// Shorter prefixes are no broadcast domain, and name half of the Internet by mistake.
+  public static let ipv4PrefixMinimum = 8
+  public static let ipv6PrefixMinimum = 32
+
+  /// Digits of an id that name it as long as they name no other.
+  public static let idPrefixMinimum = 4
+}

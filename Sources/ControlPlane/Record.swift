@@ -1,0 +1,133 @@
+import ControlModel
+import GRDB
+import Wire
+
+/// How far a change of the kernel has come. What is not `settled` at start was cut short by a crash, and is taken away.
+enum RecordState: String, Codable {
+  /// Written before the kernel is touched.
+  case creating
+  case settled
+  /// Written before the kernel is touched.
+  case removing
+}
+
+enum Driver: String, Codable, CaseIterable {
+  case bridge, none, host
+}
+
+enum GatewayMode: String, Codable, CaseIterable {
+  case nat
+  case natUnprotected = "nat-unprotected"
+  case routed, isolated
+}
+
+/// A row of the store: columns in snake case, dictionaries and lists as JSON.
+protocol StoredRecord: Codable, FetchableRecord, MutablePersistableRecord {}
+
+extension StoredRecord {
+  static var databaseColumnDecodingStrategy: DatabaseColumnDecodingStrategy { .convertFromSnakeCase }
+  static var databaseColumnEncodingStrategy: DatabaseColumnEncodingStrategy { .convertToSnakeCase }
+}
+
+struct NetworkRecord: StoredRecord, Equatable {
+  static let databaseTableName = "networks"
+  var id: String
+  var name: String
+  var driver: Driver
+  var isInternal: Bool
+  var mtu: Int
+  var ageingSeconds: Int
+  var fdbLimit: Int
+  var gatewayMode: GatewayMode
+  /// nil: a network without a gateway port.
+  var gatewayInterface: String?
+  var gatewayMac: MACAddress?
+  var labels: [String: String]
+  var options: [String: String]
+  var state: RecordState
+  var created: String
+}
+
+struct SubnetRecord: StoredRecord, Equatable {
+  static let databaseTableName = "subnets"
+  var id: Int64?
+  var networkId: String
+  var isIpv6: Bool
+  var prefix: IPPrefix
+  var gateway: IPAddress?
+  var range: IPPrefix?
+  var auxiliaryAddresses: [String: IPAddress]
+  /// The address that was handed out last.
+  var cursor: IPAddress?
+
+  mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
+
+  var pool: AddressPool {
+    var reserved: [IPAddress: String] = [:]
+    for (name, address) in auxiliaryAddresses { reserved[address] = "auxiliary address \(name)" }
+    if let gateway { reserved[gateway] = "gateway" }
+    return AddressPool(subnet: prefix, range: range, reserved: reserved)
+  }
+
+  /// The gateway with the subnet's length, as an interface has it.
+  var gatewayPrefix: IPPrefix? { gateway.flatMap { IPPrefix(address: $0, length: prefix.length) } }
+}
+
+struct SandboxRecord: StoredRecord, Equatable {
+  static let databaseTableName = "sandboxes"
+
+  enum Origin: String, Codable {
+    case made, adopted, shared
+  }
+
+  var id: String
+  var name: String
+  var path: String
+  var inode: Int64
+  var origin: Origin
+  /// The namespace goes with this sandbox. Of those that share a namespace we made, one owns it.
+  var ownsNamespace: Bool
+  /// Adopted by `connect`; goes with its last endpoint.
+  var isImplicit: Bool
+  /// Its resolv.conf is ours. Of those that share a namespace, the owner of that file has it set.
+  var hasNameServers: Bool
+  var state: RecordState
+  var created: String
+
+  var namespace: NamespaceReference { NamespaceReference(path: path, inode: UInt64(bitPattern: inode)) }
+}
+
+struct EndpointRecord: StoredRecord, Equatable {
+  static let databaseTableName = "endpoints"
+  var id: String
+  var networkId: String
+  var sandboxId: String
+  /// Empty with the drivers none and host.
+  var interface: String
+  var mac: MACAddress?
+  /// nil: the network's.
+  var mtu: Int?
+  var isIsolated: Bool
+  var macLimit: Int
+  /// Has addresses, and with them routes.
+  var isAddressed: Bool
+  var aliases: [String]
+  var state: RecordState
+  var created: String
+}
+
+struct EndpointAddressRecord: StoredRecord, Equatable {
+  static let databaseTableName = "endpoint_addresses"
+  var endpointId: String
+  var subnetId: Int64
+  var address: IPAddress
+}
+
+/// A static entry of a MAC table.
+struct StaticEntryRecord: StoredRecord, Equatable {
+  static let databaseTableName = "static_entries"
+  var networkId: String
+  var mac: MACAddress
+  /// nil: the gateway port.
+  var endpointId: String?
+}

@@ -1,0 +1,129 @@
+import ControlModel
+import Foundation
+import GRDB
+
+// What the daemon knows of networks, sandboxes and endpoints, and would not know of after a restart. SQLite, one transaction
+// a change, written before the client gets its answer. A record is first written as an intent (`RecordState.creating`), then
+// the kernel is changed, then it is settled; so whatever a crash leaves in the kernel has a record that names it.
+
+/// The state directory's database. Used under the control plane's lock.
+final class Store {
+  static let fileName = "martlet.db"
+
+  let database: DatabaseQueue
+
+  /// Opens the database in `directory`, making it where it is absent.
+  init(directory: String) throws(ControlError) {
+    var configuration = Configuration()
+    configuration.journalMode = .wal
+    configuration.foreignKeysEnabled = true
+    configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+    let path = directory + "/" + Self.fileName
+    do {
+      database = try DatabaseQueue(path: path, configuration: configuration)
+      try Self.migrator.migrate(database)
+    } catch {
+      throw ControlError(.system, "state database \(path): \(error): move it away to begin anew")
+    }
+  }
+
+  private static var migrator: DatabaseMigrator {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("1: networks, sandboxes, endpoints") { database in
+      try database.execute(sql: firstSchema)
+    }
+    return migrator
+  }
+
+  private static let firstSchema = """
+    CREATE TABLE networks (
+      id TEXT PRIMARY KEY NOT NULL,
+      name TEXT NOT NULL UNIQUE,
+      driver TEXT NOT NULL,
+      is_internal BOOLEAN NOT NULL,
+      mtu INTEGER NOT NULL,
+      ageing_seconds INTEGER NOT NULL,
+      fdb_limit INTEGER NOT NULL,
+      gateway_mode TEXT NOT NULL,
+      gateway_interface TEXT UNIQUE,
+      gateway_mac TEXT,
+      labels TEXT NOT NULL,
+      options TEXT NOT NULL,
+      state TEXT NOT NULL,
+      created TEXT NOT NULL);
+    CREATE TABLE subnets (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      network_id TEXT NOT NULL REFERENCES networks ON DELETE CASCADE,
+      is_ipv6 BOOLEAN NOT NULL,
+      prefix TEXT NOT NULL,
+      gateway TEXT,
+      range TEXT,
+      auxiliary_addresses TEXT NOT NULL,
+      cursor TEXT,
+      UNIQUE (network_id, is_ipv6));
+    CREATE TABLE sandboxes (
+      id TEXT PRIMARY KEY NOT NULL,
+      name TEXT NOT NULL UNIQUE,
+      path TEXT NOT NULL,
+      inode INTEGER NOT NULL,
+      origin TEXT NOT NULL,
+      owns_namespace BOOLEAN NOT NULL,
+      is_implicit BOOLEAN NOT NULL,
+      has_name_servers BOOLEAN NOT NULL,
+      state TEXT NOT NULL,
+      created TEXT NOT NULL);
+    CREATE INDEX sandboxes_by_inode ON sandboxes (inode);
+    CREATE TABLE endpoints (
+      id TEXT PRIMARY KEY NOT NULL,
+      network_id TEXT NOT NULL REFERENCES networks ON DELETE RESTRICT,
+      sandbox_id TEXT NOT NULL REFERENCES sandboxes ON DELETE RESTRICT,
+      interface TEXT NOT NULL,
+      mac TEXT,
+      mtu INTEGER,
+      is_isolated BOOLEAN NOT NULL,
+      mac_limit INTEGER NOT NULL,
+      is_addressed BOOLEAN NOT NULL,
+      aliases TEXT NOT NULL,
+      state TEXT NOT NULL,
+      created TEXT NOT NULL,
+      UNIQUE (network_id, mac),
+      UNIQUE (network_id, sandbox_id));
+    CREATE INDEX endpoints_by_sandbox ON endpoints (sandbox_id);
+    CREATE TABLE endpoint_addresses (
+      endpoint_id TEXT NOT NULL REFERENCES endpoints ON DELETE CASCADE,
+      subnet_id INTEGER NOT NULL REFERENCES subnets ON DELETE CASCADE,
+      address TEXT NOT NULL,
+      PRIMARY KEY (subnet_id, address)) WITHOUT ROWID;
+    CREATE INDEX endpoint_addresses_by_endpoint ON endpoint_addresses (endpoint_id);
+    CREATE TABLE static_entries (
+      network_id TEXT NOT NULL REFERENCES networks ON DELETE CASCADE,
+      mac TEXT NOT NULL,
+      endpoint_id TEXT REFERENCES endpoints ON DELETE CASCADE,
+      PRIMARY KEY (network_id, mac)) WITHOUT ROWID;
+    CREATE INDEX static_entries_by_endpoint ON static_entries (endpoint_id);
+    CREATE TABLE settings (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+    """
+
+  /// One transaction: all of `body`, or where it throws nothing.
+  func write<Value>(_ body: (Database) throws -> Value) throws(ControlError) -> Value {
+    do { return try database.write(body) } catch { throw Self.translate(error) }
+  }
+
+  func read<Value>(_ body: (Database) throws -> Value) throws(ControlError) -> Value {
+    do { return try database.read(body) } catch { throw Self.translate(error) }
+  }
+
+  private static func translate(_ error: any Error) -> ControlError {
+    if let error = error as? ControlError { return error }
+    return ControlError(.system, "state database: \(error)")
+  }
+
+  /// Forgets all; the tables stay.
+  func erase() throws(ControlError) {
+    try write { database in
+      for table in ["static_entries", "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks", "settings"] {
+        try database.execute(sql: "DELETE FROM \(table)")
+      }
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import Tables
+import Wire
+
+/// What the control plane changes, between bursts, on the worker's thread.
+extension Engine {
+  /// - Parameter network: made beforehand, by whoever asks: its memory is not for the worker to allocate.
+  /// - Returns: its index, or nil where all are taken.
+  public mutating func addNetwork(_ network: consuming Network) -> UInt16? {
+    for index in 0..<networkCapacity where !isNetwork[index] {
+      (networks + index).initialize(to: network)
+      isNetwork[index] = true
+      clear(networkCounters.handle, from: index * NetworkCounter.count, count: NetworkCounter.count)
+      return UInt16(index)
+    }
+    return nil
+  }
+
+  /// The network must have no members.
+  public mutating func removeNetwork(_ index: UInt16) {
+    precondition(isNetwork[Int(index)] && networks[Int(index)].memberCount == 0)
+    (networks + Int(index)).deinitialize(count: 1)
+    isNetwork[Int(index)] = false
+  }
+
+  /// - Returns: false where the MAC table's limit cannot be changed to what is asked.
+  public mutating func changeNetwork(_ index: UInt16, _ options: NetworkOptions) -> Bool {
+    precondition(isNetwork[Int(index)])
+    let network = networks + Int(index)
+    if network.pointee.table.pointee.limit != options.macLimit {
+      guard network.pointee.table.pointee.resize(limit: options.macLimit) else { return false }
+    }
+    network.pointee.mtu = UInt32(options.mtu)
+    network.pointee.ageingSeconds = options.ageingSeconds
+    return true
+  }
+
+  /// - Returns: its index, or nil where all are taken.
+  public mutating func addPort(to network: UInt16, _ options: PortOptions) -> UInt16? {
+    precondition(isNetwork[Int(network)])
+    for index in 0..<portCapacity where !ports[index].isTaken {
+      clear(portCounters.handle, from: index * PortCounter.count, count: PortCounter.count)
+      let target = networks + Int(network)
+      ports[index] = Port()
+      ports[index].isTaken = true
+      ports[index].network = network
+      ports[index].member = UInt16(target.pointee.memberCount)
+      target.pointee.members[target.pointee.memberCount] = UInt16(index)
+      target.pointee.memberCount += 1
+      changePort(UInt16(index), options)
+      return UInt16(index)
+    }
+    return nil
+  }
+
+  public mutating func changePort(_ index: UInt16, _ options: PortOptions) {
+    let port = ports + Int(index)
+    let network = networks + Int(port.pointee.network)
+    if port.pointee.isIsolated != options.isIsolated { network.pointee.isolatedCount += options.isIsolated ? 1 : -1 }
+    port.pointee.isIsolated = options.isIsolated
+    network.pointee.table.pointee.setPortLimit(index, options.macLimit)
+  }
+
+  /// Takes the port out of its network, with its MAC entries. Its index stays taken until `freePort`: operations that the
+  /// kernel has not finished still name it.
+  /// - Returns: the network it was in, or `none` where it was detached before.
+  public mutating func detachPort(_ index: UInt16) -> UInt16 {
+    let port = ports + Int(index)
+    let networkIndex = port.pointee.network
+    guard networkIndex != Self.none else { return Self.none }
+    let network = networks + Int(networkIndex)
+    network.pointee.table.pointee.setPortLimit(index, 0)
+    network.pointee.table.pointee.removeAll(port: index)
+    if port.pointee.isIsolated { network.pointee.isolatedCount -= 1 }
+    let last = network.pointee.members[network.pointee.memberCount - 1]
+    network.pointee.members[Int(port.pointee.member)] = last
+    ports[Int(last)].member = port.pointee.member
+    network.pointee.memberCount -= 1
+    port.pointee.network = Self.none
+    return networkIndex
+  }
+
+  /// Adds what the detached port counted to its former network's `gone` counters, and frees its index.
+  public mutating func freePort(_ index: UInt16, from network: UInt16) {
+    let port = ports + Int(index)
+    precondition(port.pointee.isTaken && port.pointee.network == Self.none)
+    if network != Self.none && isNetwork[Int(network)] {
+      let target = Int(network) * NetworkCounter.count + NetworkCounter.gone.rawValue
+      for counter in 0..<PortCounter.count {
+        networkCounters.handle.add(target + counter, portCounters.handle[Int(index) * PortCounter.count + counter])
+      }
+    }
+    clear(portCounters.handle, from: Int(index) * PortCounter.count, count: PortCounter.count)
+    port.pointee.isTaken = false
+  }
+
+  /// The network a port is in, or `none`.
+  @inlinable
+  public func network(of port: UInt16) -> UInt16 { ports[Int(port)].network }
+
+  /// Removes what has aged, at most `budget` entries a network.
+  /// - Parameter now: seconds, as given to `process`.
+  public mutating func expire(now: UInt32, budget: Int) {
+    for index in 0..<networkCapacity where isNetwork[index] {
+      _ = networks[index].table.pointee.expire(now: now, ageing: networks[index].ageingSeconds, budget: budget)
+    }
+  }
+
+  /// The MAC table of a network, for what people ask of it.
+  public mutating func withTable<Result>(_ network: UInt16, _ body: (inout MACTable) -> Result) -> Result {
+    precondition(isNetwork[Int(network)])
+    return body(&networks[Int(network)].table.pointee)
+  }
+
+  private func clear(_ counters: CounterHandle, from first: Int, count: Int) {
+    for index in first..<(first + count) { counters.add(index, 0 &- counters[index]) }
+  }
+}

@@ -1,0 +1,172 @@
+import Tables
+import Wire
+
+/// Where the engine sends what it decided. Called once for each copy that is to leave, in the order of the frames.
+public protocol FrameOutput: ~Copyable {
+  /// - Parameter isOnlyCopy: no other port gets the frame, so its bytes are the output's to change.
+  mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool)
+}
+
+/// The forwarding engine: a burst of frames in, copies to ports out.
+///
+/// It holds the networks and ports of one worker, and makes no system call, reads no clock, starts no thread and takes no
+/// lock: it gets bytes and `now`. Frames of different networks may come mixed; their order is kept. Every frame that comes in
+/// is counted in, and either handed to the output (once a copy) or counted at a `DropReason`:
+///
+///     received + floodedCopies = handed to the output + dropped here
+public struct Engine: ~Copyable {
+  /// No network, no port.
+  public static let none = UInt16.max
+  /// Bytes of the virtio-net header before each frame.
+  public static let headerLength = VirtioNetHeader.length
+  /// Bytes of an Ethernet header without tags (IEEE 802.3, 3.1.1).
+  public static let ethernetHeaderLength = 14
+
+  public let portCapacity: Int
+  public let networkCapacity: Int
+  @usableFromInline let ports: UnsafeMutablePointer<Port>
+  /// Initialized only where `isNetwork` says so.
+  @usableFromInline let networks: UnsafeMutablePointer<Network>
+  let isNetwork: UnsafeMutablePointer<Bool>
+  @usableFromInline let portCounters: CounterBlock
+  @usableFromInline let networkCounters: CounterBlock
+
+  /// Both capacities stay below `none`.
+  public init(portCapacity: Int, networkCapacity: Int) {
+    precondition(portCapacity < Int(Self.none) && networkCapacity < Int(Self.none))
+    self.portCapacity = portCapacity
+    self.networkCapacity = networkCapacity
+    ports = .allocate(capacity: portCapacity)
+    ports.initialize(repeating: Port(), count: portCapacity)
+    networks = .allocate(capacity: networkCapacity)
+    isNetwork = .allocate(capacity: networkCapacity)
+    isNetwork.initialize(repeating: false, count: networkCapacity)
+    portCounters = CounterBlock(count: portCapacity * PortCounter.count)
+    networkCounters = CounterBlock(count: networkCapacity * NetworkCounter.count)
+  }
+
+  deinit {
+    for index in 0..<networkCapacity where isNetwork[index] { (networks + index).deinitialize(count: 1) }
+    ports.deallocate()
+    networks.deallocate()
+    isNetwork.deallocate()
+  }
+
+  /// Readable by any thread; `port * PortCounter.count + counter`.
+  public var portCounterHandle: CounterHandle { portCounters.handle }
+
+  /// Readable by any thread; `network * NetworkCounter.count + counter`.
+  public var networkCounterHandle: CounterHandle { networkCounters.handle }
+
+  /// Decides on every frame of the burst, in order. Frames of ports that have been detached are passed over.
+  /// - Parameter now: seconds of a monotonic clock.
+  @inlinable
+  public mutating func process<Output: FrameOutput & ~Copyable>(
+    _ burst: UnsafeBufferPointer<FrameDescriptor>, now: UInt32, into output: inout Output
+  ) {
+    var start = 0
+    while start < burst.count {
+      let network = ports[Int(burst[start].port)].network
+      var end = start &+ 1
+      while end < burst.count && ports[Int(burst[end].port)].network == network { end &+= 1 }
+      if network != Self.none {
+        let frames = UnsafeBufferPointer(rebasing: burst[start..<end])
+        if networks[Int(network)].isolatedCount == 0 {
+          run(LearningSwitch(), frames, network: Int(network), now: now, into: &output)
+        } else {
+          run(IsolatedPorts(), frames, network: Int(network), now: now, into: &output)
+        }
+      }
+      start = end
+    }
+  }
+
+  /// Sends a frame of the switch's own into the network as if `frame.port` had sent it. Not counted as received; every copy
+  /// counts as made by flooding.
+  @inlinable
+  public mutating func inject<Output: FrameOutput & ~Copyable>(_ frame: FrameDescriptor, now: UInt32, into output: inout Output) {
+    let index = ports[Int(frame.port)].network
+    guard index != Self.none, Int(frame.length) >= Self.headerLength + Self.ethernetHeaderLength else { return }
+    var view = NetworkView(table: networks[Int(index)].table, ports: ports, now: now)
+    let copies: Int
+    switch LearningSwitch().decide(Self.view(frame), &view) {
+    case .forward(let port):
+      output.transmit(frame, to: port, isOnlyCopy: true)
+      copies = 1
+    case .flood: copies = flood(frame, network: Int(index), unisolatedOnly: ports[Int(frame.port)].isIsolated, into: &output)
+    case .floodUnisolated, .drop: copies = 0
+    }
+    networkCounters.handle.add(Int(index) &* NetworkCounter.count &+ NetworkCounter.floodedCopies.rawValue, UInt64(copies))
+  }
+
+  @inlinable
+  @inline(__always)
+  mutating func run<Policy: ForwardingPolicy, Output: FrameOutput & ~Copyable>(
+    _ policy: Policy, _ frames: UnsafeBufferPointer<FrameDescriptor>, network: Int, now: UInt32, into output: inout Output
+  ) {
+    var view = NetworkView(table: networks[network].table, ports: ports, now: now)
+    let counters = portCounters.handle
+    for frame in frames {
+      let base = Int(frame.port) &* PortCounter.count
+      let length = Int(frame.length) &- Self.headerLength
+      counters.add(base &+ PortCounter.rxFrames.rawValue)
+      counters.add(base &+ PortCounter.rxBytes.rawValue, UInt64(max(0, length)))
+      var verdict = Verdict.drop(.runt)
+      if length >= Self.ethernetHeaderLength {
+        let header = VirtioNetHeader(loadingFrom: UnsafeRawPointer(frame.start))
+        let parsed = Self.view(frame)
+        if let reason = networks[network].guardFrame(parsed, length: UInt32(length), segmentLength: header.segmentSize) {
+          verdict = .drop(reason)
+        } else {
+          verdict = policy.decide(parsed, &view)
+        }
+      }
+      switch verdict {
+      case .forward(let port): output.transmit(frame, to: port, isOnlyCopy: true)
+      case .drop(let reason): counters.add(base &+ PortCounter.drops.rawValue &+ Int(reason.rawValue))
+      case .flood: floodCounted(frame, network: network, unisolatedOnly: false, into: &output)
+      case .floodUnisolated: floodCounted(frame, network: network, unisolatedOnly: true, into: &output)
+      }
+    }
+  }
+
+  /// The descriptor holds at least an Ethernet header.
+  @inlinable
+  @inline(__always)
+  @_lifetime(immortal)
+  static func view(_ frame: FrameDescriptor) -> Frame {
+    let bytes = RawSpan(
+      _unsafeStart: UnsafeRawPointer(frame.start + headerLength), byteCount: Int(frame.length) &- headerLength)
+    return _overrideLifetime(Frame(checked: bytes, port: frame.port), copying: ())
+  }
+
+  @inlinable
+  mutating func floodCounted<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, into output: inout Output
+  ) {
+    let copies = flood(frame, network: network, unisolatedOnly: unisolatedOnly, into: &output)
+    if copies == 0 {
+      let base = Int(frame.port) &* PortCounter.count
+      portCounters.handle.add(base &+ PortCounter.drops.rawValue &+ Int(DropReason.noOtherPort.rawValue))
+    } else {
+      let counter = network &* NetworkCounter.count &+ NetworkCounter.floodedCopies.rawValue
+      networkCounters.handle.add(counter, UInt64(copies &- 1))
+    }
+  }
+
+  /// A copy for every other member; how many.
+  @inlinable
+  mutating func flood<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, into output: inout Output
+  ) -> Int {
+    let members = networks[network].members
+    var copies = 0
+    for index in 0..<networks[network].memberCount {
+      let port = members[index]
+      if port == frame.port || unisolatedOnly && ports[Int(port)].isIsolated { continue }
+      output.transmit(frame, to: port, isOnlyCopy: false)
+      copies &+= 1
+    }
+    return copies
+  }
+}

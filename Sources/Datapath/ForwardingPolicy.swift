@@ -1,0 +1,82 @@
+import Tables
+import Wire
+
+/// What is to become of a frame.
+@frozen
+public enum Verdict: Equatable, Sendable {
+  /// Out by this port, and no other.
+  case forward(UInt16)
+  /// A copy out by every other port of the network.
+  case flood
+  /// A copy out by every other port that is not isolated.
+  case floodUnisolated
+  case drop(DropReason)
+}
+
+/// Decides, frame by frame, what becomes of it. A policy is a value of its network; it is called on the network's worker, after
+/// the frame passed the guard (see `Network.guardFrame`), and specialised at build time: it costs what its code costs.
+public protocol ForwardingPolicy {
+  func decide(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict
+}
+
+/// What a policy may see and change of its network while it decides.
+@frozen
+public struct NetworkView: ~Copyable {
+  @usableFromInline let table: UnsafeMutablePointer<MACTable>
+  @usableFromInline let ports: UnsafeMutablePointer<Port>
+  /// Seconds of a monotonic clock.
+  public let now: UInt32
+
+  @inlinable
+  init(table: UnsafeMutablePointer<MACTable>, ports: UnsafeMutablePointer<Port>, now: UInt32) {
+    (self.table, self.ports, self.now) = (table, ports, now)
+  }
+
+  @inlinable
+  public mutating func learn(_ address: MACAddress, at port: UInt16) {
+    _ = table.pointee.learn(address, port: port, now: now)
+  }
+
+  /// The port behind which `address` is, or `MACTable.noPort`.
+  @inlinable
+  public func lookup(_ address: MACAddress) -> UInt16 { table.pointee.lookup(address) }
+
+  @inlinable
+  public func isIsolated(_ port: UInt16) -> Bool { ports[Int(port)].isIsolated }
+}
+
+/// IEEE 802.1D: learn where the source is, send to where the destination was learned, else everywhere.
+@frozen
+public struct LearningSwitch: ForwardingPolicy {
+  @inlinable
+  public init() {}
+
+  @inlinable
+  @inline(__always)
+  public func decide(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
+    view.learn(frame.source, at: frame.port)
+    if frame.destination.isGroup { return .flood }
+    let port = view.lookup(frame.destination)
+    if port == MACTable.noPort { return .flood }
+    return port == frame.port ? .drop(.samePort) : .forward(port)
+  }
+}
+
+/// A learning switch whose isolated ports reach only those that are not (a private VLAN's edge; `bridge link set isolated on`).
+@frozen
+public struct IsolatedPorts: ForwardingPolicy {
+  @inlinable
+  public init() {}
+
+  @inlinable
+  @inline(__always)
+  public func decide(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
+    let verdict = LearningSwitch().decide(frame, &view)
+    guard view.isIsolated(frame.port) else { return verdict }
+    switch verdict {
+    case .forward(let port) where view.isIsolated(port): return .drop(.isolated)
+    case .flood: return .floodUnisolated
+    default: return verdict
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import Tables
+import Wire
+
+/// A port as the engine knows it. A plain value in the engine's array, at the port's index.
+@frozen
+public struct Port: BitwiseCopyable {
+  /// The network's index; `Engine.none` where the port is free or has been detached.
+  @usableFromInline var network = Engine.none
+  /// Where the port stands in its network's `members`.
+  @usableFromInline var member: UInt16 = 0
+  @usableFromInline var isIsolated = false
+  /// Taken, also while a detached port waits for its last operations to end.
+  @usableFromInline var isTaken = false
+
+  @inlinable
+  init() {}
+}
+
+/// What the control plane chooses for a port.
+public struct PortOptions: Sendable, Equatable {
+  /// Reaches only ports that are not isolated.
+  public var isIsolated: Bool
+  /// MAC addresses that may be learned at the port; 0: as many as the network has room for.
+  public var macLimit: Int
+
+  public init(isIsolated: Bool = false, macLimit: Int = 0) { (self.isIsolated, self.macLimit) = (isIsolated, macLimit) }
+}
+
+/// What the control plane chooses for a network.
+public struct NetworkOptions: Sendable, Equatable {
+  public var mtu: Int
+  public var ageingSeconds: UInt32
+  /// MAC addresses learned at most.
+  public var macLimit: Int
+
+  public init(mtu: Int = 1500, ageingSeconds: UInt32 = 300, macLimit: Int = MACTable.limitDefault) {
+    (self.mtu, self.ageingSeconds, self.macLimit) = (mtu, ageingSeconds, macLimit)
+  }
+}
+
+/// A broadcast domain: its members, and its MAC table. One thread owns it.
+@frozen
+public struct Network: ~Copyable {
+  /// What 802.1Q allows a frame beyond its MTU: the Ethernet header and one VLAN tag (the kernel's is_skb_forwardable).
+  @usableFromInline static let frameOverhead = 14 + 4
+
+  @usableFromInline let table: UnsafeMutablePointer<MACTable>
+  @usableFromInline let members: UnsafeMutablePointer<UInt16>
+  @usableFromInline var memberCount: Int
+  @usableFromInline var isolatedCount: Int
+  @usableFromInline var mtu: UInt32
+  var ageingSeconds: UInt32
+
+  /// - Parameters:
+  ///   - portCapacity: ports of the engine it will live in.
+  ///   - seed: a secret for the MAC table's hash.
+  public init(_ options: NetworkOptions, portCapacity: Int, seed: UInt64) {
+    table = .allocate(capacity: 1)
+    table.initialize(to: MACTable(limit: options.macLimit, portCapacity: portCapacity, seed: seed))
+    members = .allocate(capacity: portCapacity)
+    memberCount = 0
+    isolatedCount = 0
+    mtu = UInt32(options.mtu)
+    ageingSeconds = options.ageingSeconds
+  }
+
+  deinit {
+    table.deinitialize(count: 1)
+    table.deallocate()
+    members.deallocate()
+  }
+
+  /// The guard: what no policy has to look at. nil where the frame may pass.
+  /// - Parameters:
+  ///   - length: bytes from the Ethernet header on, at least a header's.
+  ///   - segmentLength: the virtio-net header's gso_size: payload of each segment; 0 where the frame is one segment.
+  @inlinable
+  @inline(__always)
+  func guardFrame(_ frame: borrowing Frame, length: UInt32, segmentLength: UInt16) -> DropReason? {
+    if segmentLength == 0 ? length > mtu &+ UInt32(Self.frameOverhead) : UInt32(segmentLength) > mtu { return .oversize }
+    if !frame.source.isValidSource { return .invalidSource }
+    if frame.destination.isLinkLocalControl { return .linkLocalControl }
+    return nil
+  }
+}

@@ -1,0 +1,172 @@
+import CLinux
+import CLiburing
+import Datapath
+import Glibc
+import Tables
+
+/// A port on the kernel's side. A plain value in the transmitter's array, at the port's index.
+struct PortLink: BitwiseCopyable {
+  var descriptor: Int32 = -1
+  /// Writes that the kernel has not completed.
+  var writes: UInt32 = 0
+  /// A read is with the kernel.
+  var isReading = false
+  /// To be closed once no operation is under way.
+  var isClosing = false
+  /// Its reads failed for good; the control plane has been told.
+  var isLost = false
+  /// Takes small UDP frames as one segmented frame.
+  var coalescesUDP = false
+}
+
+/// Turns what the engine decided into io_uring writes, and counts what became of each.
+///
+/// A write never waits: RWF_NOWAIT makes the kernel say EAGAIN where a port cannot take the frame at once, and the frame is
+/// counted as dropped there. So a slow port holds no buffer, and cannot hold up the others; the only queues are the kernel's
+/// own, which are bounded.
+struct Transmitter: ~Copyable {
+  let uring: IOUring
+  var buffers: FrameBuffers
+  private var gathered = GatheredWrites()
+  let links: UnsafeMutablePointer<PortLink>
+  private let portCapacity: Int
+  private let counters: CounterHandle
+  /// RWF_NOWAIT, until the kernel says that it does not know it for TAPs.
+  private var writeFlags = martlet_rwf_nowait()
+
+  init(uring: consuming IOUring, buffers: consuming FrameBuffers, portCapacity: Int, counters: CounterHandle) {
+    self.uring = uring
+    self.buffers = buffers
+    links = .allocate(capacity: portCapacity)
+    links.initialize(repeating: PortLink(), count: portCapacity)
+    self.portCapacity = portCapacity
+    self.counters = counters
+  }
+
+  deinit {
+    for index in 0..<portCapacity where links[index].descriptor >= 0 { close(links[index].descriptor) }
+    links.deallocate()
+  }
+
+  /// A write has completed.
+  /// - Parameter result: bytes written, or -errno.
+  @inline(__always)
+  mutating func completed(_ operation: Operation, result: Int32) {
+    links[Int(operation.port)].writes &-= 1
+    buffers.release(operation.index)
+    count(operation.port, frames: 1, bytes: UInt64(max(0, Int(result) &- Engine.headerLength)), result: result)
+  }
+
+  /// A gathered write has completed: each of its frames counts as the one it came as.
+  mutating func gatheredCompleted(_ operation: Operation, result: Int32) {
+    let slot = operation.index
+    let write = gathered[slot].pointee
+    links[Int(operation.port)].writes &-= 1
+    for index in 0..<write.count { buffers.release(gathered.buffers(of: slot)[index]) }
+    gathered.release(slot)
+    count(operation.port, frames: UInt64(write.count), bytes: write.bytes, result: result)
+  }
+
+  @inline(__always)
+  private mutating func count(_ port: UInt16, frames: UInt64, bytes: UInt64, result: Int32) {
+    let base = Int(port) &* PortCounter.count
+    if result > 0 {
+      counters.add(base &+ PortCounter.txFrames.rawValue, frames)
+      counters.add(base &+ PortCounter.txBytes.rawValue, bytes)
+    } else {
+      counters.add(base &+ PortCounter.drops.rawValue &+ Int(dropReason(result).rawValue), frames)
+    }
+  }
+
+  private mutating func dropReason(_ result: Int32) -> DropReason {
+    switch -result {
+    case EIO, EBADF, EBADFD, ENODEV, ENETDOWN, ECANCELED, EPIPE, ECONNRESET: return .portDown
+    case EAGAIN, ENOBUFS, ENOMEM: return .queueFull
+    case EINVAL, EMSGSIZE: return .malformed
+    case EOPNOTSUPP:
+      writeFlags = 0
+      return .refused
+    default: return .refused
+    }
+  }
+}
+
+extension Transmitter: FrameOutput {
+  @inline(__always)
+  mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool) {
+    if links[Int(port)].coalescesUDP {
+      if isOnlyCopy, let flow = UDPFlow(frame) {
+        if gather(frame, flow, to: port) { return }
+      } else if gathered.openCount > 0 {
+        writeGathered(of: port)
+      }
+    }
+    buffers.retain(frame.buffer)
+    links[Int(port)].writes &+= 1
+    let submission = uring.nextSubmission()
+    io_uring_prep_write(submission, Int32(port), frame.start, frame.length, 0)
+    finish(submission, Operation(.write, port: port, index: frame.buffer))
+  }
+
+  /// Writes what is still gathered. At the end of a burst.
+  @inline(__always)
+  mutating func flush() {
+    while gathered.openCount > 0 { write(gathered.close(position: 0)) }
+  }
+
+  /// Puts the frame with others of its flow; false where it has to be written by itself.
+  @inline(__always)
+  private mutating func gather(_ frame: FrameDescriptor, _ flow: UDPFlow, to port: UInt16) -> Bool {
+    for position in 0..<gathered.openCount {
+      let slot = gathered.open[position]
+      guard gathered[slot].pointee.port == port, gathered[slot].pointee.flow.isSameFlow(as: flow) else { continue }
+      if gathered.hasRoom(slot, for: flow) {
+        gathered.join(frame, flow, slot: slot)
+        buffers.retain(frame.buffer)
+        return true
+      }
+      write(gathered.close(position: position))
+      break
+    }
+    if !gathered.canBegin {
+      guard gathered.openCount > 0 else { return false }
+      write(gathered.close(position: 0))
+      guard gathered.canBegin else { return false }
+    }
+    gathered.begin(flow, frame, port: port)
+    buffers.retain(frame.buffer)
+    return true
+  }
+
+  /// Keeps the order: what was gathered for the port leaves before what comes next.
+  private mutating func writeGathered(of port: UInt16) {
+    var position = 0
+    while position < gathered.openCount {
+      if gathered[gathered.open[position]].pointee.port == port {
+        write(gathered.close(position: position))
+      } else {
+        position &+= 1
+      }
+    }
+  }
+
+  private mutating func write(_ slot: UInt16) {
+    let write = gathered[slot].pointee
+    let pieces = gathered.pieces(of: slot)
+    links[Int(write.port)].writes &+= 1
+    if write.count > 1 {
+      write.flow.rewriteHeaders(write.first, count: write.count)
+      pieces[0].iov_len = Engine.headerLength &+ write.flow.headersLength &+ Int(write.flow.payloadLength)
+    }
+    let submission = uring.nextSubmission()
+    io_uring_prep_writev(submission, Int32(write.port), pieces, UInt32(write.count), 0)
+    finish(submission, Operation(.gatheredWrite, port: write.port, index: slot))
+  }
+
+  @inline(__always)
+  private func finish(_ submission: UnsafeMutablePointer<io_uring_sqe>, _ operation: Operation) {
+    submission.pointee.rw_flags = writeFlags
+    submission.pointee.flags |= UInt8(MARTLET_IOSQE_FIXED_FILE)
+    submission.pointee.user_data = operation.rawValue
+  }
+}

@@ -1,0 +1,234 @@
+import CLinux
+import CLiburing
+import Datapath
+import Glibc
+import SystemCalls
+import Tables
+
+// Theory of operation.
+//
+// A worker is one thread with one io_uring, and the only one that touches its ports, networks and MAC tables. Its loop:
+//
+//   wait     submit what is queued; sleep, look or nap, as `WaitRule` says
+//   reap     completions: reads become frames of the burst, writes give their buffers back
+//   decide   Engine.process: guard, policy, verdict for each frame; the transmitter queues the writes
+//   arm      reads that ended (no buffer was left, or the kernel has no multishot read)
+//   obey     commands of the control plane
+//
+// One system call submits all writes of a burst and waits for the next. A port's read stays armed (multishot) and takes
+// buffers from the shared ring; a frame's buffer is given back when its last write has completed.
+
+/// The loop that moves frames. Everything but `init` runs on the worker's own thread.
+struct Worker: ~Copyable {
+  static let submissionEntries: UInt32 = 512
+  static let completionEntries: UInt32 = 4096
+  /// Completions handled before what they caused is submitted.
+  static let batchMax = 64
+  /// Aged MAC entries removed in one network in one second.
+  static let expiryBudget = 8192
+
+  let options: WorkerOptions
+  var engine: Engine
+  var transmitter: Transmitter
+  private var rule: WaitRule
+  private let channel: WorkerChannel
+  private let burst: UnsafeMutablePointer<FrameDescriptor>
+  private var burstCount = 0
+  private var largeFrames = 0
+  /// Ports whose read has ended and is to be armed again.
+  private let unarmed: UnsafeMutablePointer<UInt16>
+  private var unarmedCount = 0
+  private let isMultishot: Bool
+  /// What the kernel reads into: the channel's event counter, and the tick's period.
+  private let wakeValue: UnsafeMutablePointer<UInt64>
+  private let tickPeriod: UnsafeMutablePointer<__kernel_timespec>
+  private var isWoken = false
+  private var isStopping = false
+  /// Seconds of CLOCK_MONOTONIC.
+  var now: UInt32
+  /// Commands that end with the closing of a port.
+  var closings: [(port: UInt16, network: UInt16, command: Command)] = []
+
+  /// To be called on the worker's own thread: io_uring ties the ring to it.
+  init(_ options: WorkerOptions, channel: WorkerChannel) throws(Errno) {
+    let uring = try IOUring(entries: Self.submissionEntries, completions: Self.completionEntries)
+    try uring.registerDescriptorTable(count: options.portCapacity)
+    let buffers = try FrameBuffers(receiveCount: options.receiveBufferCount, registeredWith: uring)
+    self.options = options
+    self.channel = channel
+    isMultishot = options.readMode == .automatic && uring.supports(Int32(MARTLET_IORING_OP_READ_MULTISHOT))
+    engine = Engine(portCapacity: options.portCapacity, networkCapacity: options.networkCapacity)
+    transmitter = Transmitter(
+      uring: uring, buffers: buffers, portCapacity: options.portCapacity, counters: engine.portCounterHandle)
+    rule = WaitRule(spinMicroseconds: options.spinMicroseconds, napMicroseconds: options.napMicroseconds)
+    burst = .allocate(capacity: Self.batchMax)
+    unarmed = .allocate(capacity: options.portCapacity)
+    wakeValue = .allocate(capacity: 1)
+    tickPeriod = .allocate(capacity: 1)
+    tickPeriod.initialize(to: __kernel_timespec(tv_sec: 1, tv_nsec: 0))
+    now = UInt32(truncatingIfNeeded: Self.nanoseconds() / 1_000_000_000)
+  }
+
+  deinit {
+    burst.deallocate()
+    unarmed.deallocate()
+    wakeValue.deallocate()
+    tickPeriod.deallocate()
+  }
+
+  /// Runs until the channel says stop.
+  mutating func run() {
+    armWake()
+    armTick()
+    while !isStopping {
+      wait()
+      reap()
+      engine.process(UnsafeBufferPointer(start: burst, count: burstCount), now: now, into: &transmitter)
+      transmitter.flush()
+      for index in 0..<burstCount { transmitter.buffers.release(burst[index].buffer) }
+      rule.batchEnded(
+        frames: burstCount, largeFrames: largeFrames, buffersLeft: burstCount < options.receiveBufferCount)
+      transmitter.buffers.publish()
+      armReads()
+      if isWoken { obey() }
+    }
+  }
+
+  static func nanoseconds() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+  }
+
+  /// Submits what is queued and returns when there is a completion (or, rarely, none).
+  private mutating func wait() {
+    switch rule.next {
+    case .sleep: break
+    case .nap:
+      _ = transmitter.uring.submit()
+      var period = timespec(tv_sec: 0, tv_nsec: Int(rule.napNanoseconds))
+      nanosleep(&period, nil)
+    case .look:
+      let start = Self.nanoseconds()
+      repeat {
+        _ = transmitter.uring.submitAndCollect()
+        if transmitter.uring.completionsReady() { return }
+      } while Self.nanoseconds() &- start < rule.spinNanoseconds
+      rule.lookedInVain()
+    }
+    _ = transmitter.uring.submitAndWait()
+  }
+
+  private mutating func reap() {
+    burstCount = 0
+    largeFrames = 0
+    let ring = transmitter.uring.ring
+    let mask = ring.pointee.cq.ring_mask
+    let head = ring.pointee.cq.khead.pointee
+    let count = min(martlet_uring_tail(ring) &- head, UInt32(Self.batchMax))
+    for offset in 0..<count {
+      let completion = ring.pointee.cq.cqes + Int((head &+ offset) & mask)
+      let operation = Operation(rawValue: completion.pointee.user_data)
+      switch operation.kind {
+      case .read: readCompleted(operation.port, result: completion.pointee.res, flags: completion.pointee.flags)
+      case .write: transmitter.completed(operation, result: completion.pointee.res)
+      case .gatheredWrite: transmitter.gatheredCompleted(operation, result: completion.pointee.res)
+      case .wake: isWoken = true
+      case .tick: ticked()
+      case .cancel, nil: break
+      }
+    }
+    io_uring_cq_advance(ring, count)
+    if !closings.isEmpty { closeDrained() }
+  }
+
+  @inline(__always)
+  private mutating func readCompleted(_ port: UInt16, result: Int32, flags: UInt32) {
+    if flags & UInt32(IORING_CQE_F_MORE) == 0 {
+      transmitter.links[Int(port)].isReading = false
+      unarmed[unarmedCount] = port
+      unarmedCount &+= 1
+    }
+    if result > 0 {
+      let buffer = UInt16(truncatingIfNeeded: flags >> UInt32(IORING_CQE_BUFFER_SHIFT))
+      transmitter.buffers.take(buffer)
+      if result > WaitRule.smallFrameBytesMax { largeFrames &+= 1 }
+      burst[burstCount] = FrameDescriptor(
+        start: transmitter.buffers.start(buffer), length: UInt32(result), port: port, buffer: buffer)
+      burstCount &+= 1
+    } else if result != -ENOBUFS && result != -EAGAIN && result != -EINTR {
+      readFailed(port)
+    }
+  }
+
+  /// The TAP's namespace is gone (EBADFD), its peer closed (0), or the kernel will not read it: nothing more will come.
+  private mutating func readFailed(_ port: UInt16) {
+    guard !transmitter.links[Int(port)].isClosing, !transmitter.links[Int(port)].isLost else { return }
+    transmitter.links[Int(port)].isLost = true
+    channel.reportLost(port)
+  }
+
+  private mutating func armReads() {
+    for index in 0..<unarmedCount { armRead(unarmed[index]) }
+    unarmedCount = 0
+  }
+
+  mutating func armRead(_ port: UInt16) {
+    let link = transmitter.links + Int(port)
+    guard link.pointee.descriptor >= 0, !link.pointee.isClosing, !link.pointee.isLost, !link.pointee.isReading else { return }
+    link.pointee.isReading = true
+    let submission = transmitter.uring.nextSubmission()
+    io_uring_prep_read(submission, Int32(port), nil, 0, UInt64(bitPattern: -1))
+    if isMultishot {
+      submission.pointee.opcode = UInt8(MARTLET_IORING_OP_READ_MULTISHOT)
+    } else {
+      submission.pointee.len = UInt32(FrameBuffers.stride - FrameBuffers.headroom)
+    }
+    submission.pointee.flags |= UInt8(MARTLET_IOSQE_FIXED_FILE | MARTLET_IOSQE_BUFFER_SELECT)
+    submission.pointee.buf_group = FrameBuffers.group
+    submission.pointee.user_data = Operation(.read, port: port).rawValue
+  }
+
+  private mutating func armWake() {
+    let submission = transmitter.uring.nextSubmission()
+    io_uring_prep_read(submission, channel.eventDescriptor, wakeValue, 8, 0)
+    submission.pointee.user_data = Operation(.wake).rawValue
+  }
+
+  private mutating func armTick() {
+    let submission = transmitter.uring.nextSubmission()
+    io_uring_prep_timeout(submission, tickPeriod, 0, 0)
+    submission.pointee.user_data = Operation(.tick).rawValue
+  }
+
+  private mutating func ticked() {
+    now = UInt32(truncatingIfNeeded: Self.nanoseconds() / 1_000_000_000)
+    engine.expire(now: now, budget: Self.expiryBudget)
+    armTick()
+  }
+
+  private mutating func obey() {
+    isWoken = false
+    armWake()
+    while let command = channel.nextCommand() {
+      if command.body(&self, command) { command.finish() }
+    }
+    isStopping = channel.isStopping
+  }
+
+  /// Ends the closings whose port has no operation under way any more.
+  private mutating func closeDrained() {
+    var index = 0
+    while index < closings.count {
+      let closing = closings[index]
+      let link = transmitter.links + Int(closing.port)
+      if link.pointee.isReading || link.pointee.writes > 0 {
+        index += 1
+        continue
+      }
+      finishClosing(closing.port, network: closing.network)
+      closings.remove(at: index)
+      closing.command.finish()
+    }
+  }
+}

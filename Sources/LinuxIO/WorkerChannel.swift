@@ -1,0 +1,57 @@
+import CLinux
+import Glibc
+import Synchronization
+import SystemCalls
+import Tables
+
+/// What lies between the control plane and one worker: a ring of commands with an event counter that wakes the worker, and the
+/// way back for ports that were lost. Neither side holds a lock the other waits for.
+final class WorkerChannel: Sendable {
+  /// Commands that may wait. The control plane sends one and waits for it, so few ever do.
+  static let commandCapacity = 64
+
+  private let commands: SPSCRing<UInt>
+  /// Producers take turns; the worker is the only consumer and never takes this lock.
+  private let producers = Mutex(())
+  private let stopping = Atomic(false)
+  private let event: FileDescriptor
+  private let lost: @Sendable (UInt16) -> Void
+
+  /// - Parameter lost: called on the worker's thread; must not wait.
+  init(lost: @escaping @Sendable (UInt16) -> Void) throws(Errno) {
+    event = FileDescriptor(owning: try check(martlet_eventfd(), "make an eventfd"))
+    commands = SPSCRing(capacity: Self.commandCapacity)
+    self.lost = lost
+  }
+
+  var eventDescriptor: Int32 { event.number }
+  var isStopping: Bool { stopping.load(ordering: .acquiring) }
+
+  /// Runs `body` on the worker and returns when it is done. Any thread but the worker's.
+  func perform(_ body: @escaping (inout Worker, Command) -> Bool) {
+    let command = Command(body)
+    let reference = UInt(bitPattern: Unmanaged.passRetained(command).toOpaque())
+    while !producers.withLock({ _ in commands.handle.push(reference) }) { usleep(100) }
+    wake()
+    command.wait()
+  }
+
+  func stop() {
+    stopping.store(true, ordering: .releasing)
+    wake()
+  }
+
+  private func wake() {
+    var one: UInt64 = 1
+    _ = write(event.number, &one, 8)
+  }
+
+  /// Only the worker.
+  func nextCommand() -> Command? {
+    guard let reference = commands.handle.pop(), let pointer = UnsafeRawPointer(bitPattern: reference) else { return nil }
+    return Unmanaged<Command>.fromOpaque(pointer).takeRetainedValue()
+  }
+
+  /// Only the worker.
+  func reportLost(_ port: UInt16) { lost(port) }
+}

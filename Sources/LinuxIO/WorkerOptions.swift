@@ -1,0 +1,25 @@
+/// How a worker waits, reads and sends. The defaults are the best single configuration that was measured (docs/ablation.md).
+public struct WorkerOptions: Sendable, Equatable {
+  public enum ReadMode: Sendable, Equatable {
+    /// Multishot where the kernel has it (Linux 6.7), else one by one.
+    case automatic
+    /// One submission for each frame.
+    case single
+  }
+
+  /// Ports that one worker can hold.
+  public var portCapacity = 4096
+  /// Networks that one worker can hold.
+  public var networkCapacity = 1024
+  /// A power of two.
+  public var receiveBufferCount = FrameBuffers.receiveCountDefault
+  /// How long to look for frames before sleeping while the traffic is request and response, in microseconds. 0: never.
+  public var spinMicroseconds: UInt32 = 50
+  /// How long to let small frames gather under a flood of them, in microseconds. 0: never.
+  public var napMicroseconds: UInt32 = 30
+  /// Sends small UDP frames of one flow as one segmented frame.
+  public var coalescesUDP = true
+  public var readMode = ReadMode.automatic
+
+  public init() {}
+}

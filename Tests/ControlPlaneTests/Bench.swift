@@ -1,0 +1,107 @@
+import ControlModel
+import Foundation
+import Logging
+import Testing
+
+@testable import ControlPlane
+
+/// A control plane over stand-ins, with a state directory of its own.
+final class Bench {
+  let faults = Faults()
+  let host: StandInHostNetwork
+  let dataPlane: StandInDataPlane
+  let directory: String
+  private(set) var controlPlane: ControlPlane!
+
+  static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+  init() throws {
+    host = StandInHostNetwork(faults: faults)
+    dataPlane = StandInDataPlane(faults: faults)
+    directory = NSTemporaryDirectory() + "martlet-test-\(UUID().uuidString)"
+    try start()
+  }
+
+  deinit {
+    controlPlane = nil
+    try? FileManager.default.removeItem(atPath: directory)
+  }
+
+  func start() throws {
+    controlPlane = try ControlPlane(
+      dataPlane: dataPlane, host: host, stateDirectory: directory, logger: Self.silent)
+  }
+
+  /// As after kill -9: the data plane's ports are closed, interfaces and store stay.
+  func restart(while stopped: () throws -> Void = {}) throws {
+    controlPlane = nil
+    for port in dataPlane.state.ports.keys { try dataPlane.removePort(port) }
+    for network in dataPlane.state.networks.keys { try dataPlane.removeNetwork(network) }
+    try stopped()
+    try start()
+  }
+
+  /// All that a change may leave behind, but for cursors.
+  struct Snapshot: Equatable {
+    var host: StandInHostNetwork.State
+    var networks: [NetworkRecord]
+    var subnets: [String]
+    var sandboxes: [SandboxRecord]
+    var endpoints: [EndpointRecord]
+    var dataPlaneNetworks: [DataPlaneNetwork: DataPlaneNetworkOptions]
+    var ports: [DataPlanePort: StandInDataPlane.Port]
+    var heldDescriptors: Int
+  }
+
+  func snapshot() throws -> Snapshot {
+    let store = try Store(directory: directory)
+    var host = self.host.state
+    host.forgotten = []
+    return Snapshot(
+      host: host, networks: try store.networks(), subnets: try store.subnetsWithNames().map { "\($0.network) \($0.prefix)" },
+      sandboxes: try store.sandboxes(), endpoints: try store.endpoints(),
+      dataPlaneNetworks: dataPlane.state.networks, ports: dataPlane.state.ports,
+      heldDescriptors: self.host.heldDescriptors)
+  }
+
+  // MARK: Short forms
+
+  @discardableResult
+  func network(_ name: String, _ edit: (inout NetworkRequest) -> Void = { _ in }) throws(ControlError) -> String {
+    var request = NetworkRequest(name: name)
+    edit(&request)
+    return try controlPlane.createNetwork(request).id
+  }
+
+  @discardableResult
+  func sandbox(_ name: String, netns: String? = nil, share: String? = nil) throws(ControlError) -> String {
+    var request = SandboxRequest(name: name)
+    (request.netns, request.share) = (netns, share)
+    return try controlPlane.createSandbox(request).id
+  }
+
+  @discardableResult
+  func connect(
+    _ network: String, _ sandbox: String, _ edit: (inout ConnectRequest) -> Void = { _ in }
+  ) throws(ControlError) -> Endpoint {
+    var request = ConnectRequest(sandbox: sandbox)
+    edit(&request)
+    return try controlPlane.endpoint(try controlPlane.connect(network: network, request).id)
+  }
+}
+
+/// Runs what must be refused; the refusal. Its message is one line.
+func refusal(
+  _ body: () throws -> Void, sourceLocation: SourceLocation = #_sourceLocation
+) -> ControlError? {
+  do {
+    try body()
+    Issue.record("was not refused", sourceLocation: sourceLocation)
+  } catch let error as ControlError {
+    #expect(!error.message.isEmpty && !error.message.contains("\n"), sourceLocation: sourceLocation)
+    return error
+  } catch {
+    Issue.record(error, sourceLocation: sourceLocation)
+  }
+  return nil
+}

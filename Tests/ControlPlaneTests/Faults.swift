@@ -1,0 +1,30 @@
+import ControlModel
+import Synchronization
+
+/// Counts the steps that stand-ins are asked for, and makes one of them fail.
+final class Faults: Sendable {
+  private struct State {
+    var count = 0
+    var failing: Int?
+    var failed: String?
+  }
+  private let state = Mutex(State())
+
+  /// The step with this number, counted from now, fails; nil: none.
+  func arm(_ number: Int?) {
+    state.withLock { $0 = State(failing: number) }
+  }
+
+  /// What was made to fail since `arm`.
+  var failed: String? { state.withLock { $0.failed } }
+
+  func step(_ name: String) throws(ControlError) {
+    let fails = state.withLock { state in
+      defer { state.count += 1 }
+      guard state.count == state.failing else { return false }
+      state.failed = name
+      return true
+    }
+    if fails { throw ControlError(.system, "\(name) was made to fail") }
+  }
+}

@@ -1,0 +1,122 @@
+import ControlModel
+import ControlPlane
+import Glibc
+import Synchronization
+import Wire
+
+/// A data plane that moves no frame: it holds descriptors and remembers what it was told.
+final class StandInDataPlane: DataPlane {
+  struct Port: Equatable {
+    var descriptor: Int32
+    var network: DataPlaneNetwork
+    var options: DataPlanePortOptions
+  }
+
+  struct State: Equatable {
+    var networks: [DataPlaneNetwork: DataPlaneNetworkOptions] = [:]
+    var ports: [DataPlanePort: Port] = [:]
+    var entries: [MACAddress: DataPlanePort] = [:]
+    var next = 0
+    var injected: [[UInt8]] = []
+  }
+
+  let faults: Faults
+  private let contents = Mutex(State())
+  private let lostHandler = Mutex<(@Sendable (DataPlanePort) -> Void)?>(nil)
+
+  init(faults: Faults) { self.faults = faults }
+
+  deinit { contents.withLock { for port in $0.ports.values { close(port.descriptor) } } }
+
+  var state: State { contents.withLock { $0 } }
+
+  /// As when a namespace has gone under a port.
+  func lose(_ port: DataPlanePort) { lostHandler.withLock { $0 }?(port) }
+
+  private func step<Value: Sendable>(
+    _ name: String, _ body: (inout State) throws(ControlError) -> Value
+  ) throws(ControlError) -> Value {
+    try faults.step(name)
+    return try contents.withLock { state throws(ControlError) in try body(&state) }
+  }
+
+  func addNetwork(_ options: DataPlaneNetworkOptions) throws(ControlError) -> DataPlaneNetwork {
+    try step("addNetwork") { state throws(ControlError) in
+      state.next += 1
+      let network = DataPlaneNetwork(index: state.next)
+      state.networks[network] = options
+      return network
+    }
+  }
+
+  func changeNetwork(_ network: DataPlaneNetwork, _ options: DataPlaneNetworkOptions) throws(ControlError) {
+    try step("changeNetwork") { state throws(ControlError) in state.networks[network] = options }
+  }
+
+  func removeNetwork(_ network: DataPlaneNetwork) throws(ControlError) {
+    try step("removeNetwork") { state throws(ControlError) in
+      precondition(!state.ports.values.contains { $0.network == network }, "its ports must have gone before")
+      state.networks[network] = nil
+    }
+  }
+
+  func addPort(
+    descriptor: Int32, to network: DataPlaneNetwork, _ options: DataPlanePortOptions
+  ) throws(ControlError) -> DataPlanePort {
+    do throws(ControlError) {
+      return try step("addPort") { state throws(ControlError) in
+        state.next += 1
+        let port = DataPlanePort(index: state.next)
+        state.ports[port] = Port(descriptor: descriptor, network: network, options: options)
+        return port
+      }
+    } catch {
+      close(descriptor)
+      throw error
+    }
+  }
+
+  func changePort(_ port: DataPlanePort, _ options: DataPlanePortOptions) throws(ControlError) {
+    try step("changePort") { state throws(ControlError) in state.ports[port]?.options = options }
+  }
+
+  func removePort(_ port: DataPlanePort) throws(ControlError) {
+    try step("removePort") { state throws(ControlError) in
+      guard let removed = state.ports.removeValue(forKey: port) else { throw ControlError(.system, "no such port") }
+      close(removed.descriptor)
+      state.entries = state.entries.filter { $0.value != port }
+    }
+  }
+
+  func inject(_ frames: [[UInt8]], from port: DataPlanePort) throws(ControlError) {
+    try step("inject") { state throws(ControlError) in state.injected += frames }
+  }
+
+  func forwardingEntries(_ network: DataPlaneNetwork) throws(ControlError) -> [DataPlaneForwardingEntry] {
+    try step("forwardingEntries") { state throws(ControlError) in
+      state.entries.filter { state.ports[$0.value]?.network == network }.map {
+        DataPlaneForwardingEntry(mac: $0.key, port: $0.value, isStatic: true, ageSeconds: 0)
+      }
+    }
+  }
+
+  func addForwardingEntry(_ mac: MACAddress, port: DataPlanePort) throws(ControlError) {
+    try step("addForwardingEntry") { state throws(ControlError) in state.entries[mac] = port }
+  }
+
+  func removeForwardingEntry(_ mac: MACAddress, network: DataPlaneNetwork) throws(ControlError) -> Bool {
+    try step("removeForwardingEntry") { state throws(ControlError) in state.entries.removeValue(forKey: mac) != nil }
+  }
+
+  func flushForwardingEntries(_ network: DataPlaneNetwork, port: DataPlanePort?) throws(ControlError) {
+    try step("flushForwardingEntries") { _ throws(ControlError) in }
+  }
+
+  func counters(_ port: DataPlanePort) -> Counters { Counters(rxFrames: UInt64(port.index)) }
+
+  func counters(_ network: DataPlaneNetwork) -> DataPlaneNetworkCounters {
+    DataPlaneNetworkCounters(total: Counters(), floodedCopies: 0, fdbEntries: 0)
+  }
+
+  func onPortLost(_ handler: @escaping @Sendable (DataPlanePort) -> Void) { lostHandler.withLock { $0 = handler } }
+}

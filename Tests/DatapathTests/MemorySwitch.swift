@@ -1,0 +1,78 @@
+import Tables
+import Wire
+
+@testable import Datapath
+
+/// An engine whose ports are lists in memory: what goes out of a port can be read back.
+struct MemorySwitch: ~Copyable {
+  struct Sent: Equatable {
+    var port: UInt16
+    var bytes: [UInt8]
+    var isOnlyCopy: Bool
+  }
+
+  struct Output: FrameOutput {
+    var sent: [Sent] = []
+
+    mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool) {
+      let bytes = UnsafeRawBufferPointer(start: frame.start, count: Int(frame.length))
+      sent.append(Sent(port: port, bytes: Array(bytes.dropFirst(Engine.headerLength)), isOnlyCopy: isOnlyCopy))
+    }
+  }
+
+  var engine: Engine
+  var output = Output()
+  let network: UInt16
+
+  init(ports: Int, _ options: NetworkOptions = NetworkOptions(), isolated: Set<Int> = []) {
+    engine = Engine(portCapacity: max(ports, 16), networkCapacity: 4)
+    network = engine.addNetwork(Network(options, portCapacity: engine.portCapacity, seed: 1))!
+    for port in 0..<ports {
+      let index = engine.addPort(to: network, PortOptions(isIsolated: isolated.contains(port)))
+      precondition(index == UInt16(port))
+    }
+  }
+
+  /// One burst: frames by the port they come in by. What goes out of it.
+  mutating func process(
+    _ frames: [(port: UInt16, bytes: [UInt8])], header: VirtioNetHeader = VirtioNetHeader(), now: UInt32 = 0
+  ) -> [Sent] {
+    output.sent = []
+    var memory: [UnsafeMutableRawPointer] = []
+    var burst: [FrameDescriptor] = []
+    for (index, frame) in frames.enumerated() {
+      // To the byte, so that a sanitizer sees a read beyond the frame.
+      let start = UnsafeMutableRawPointer.allocate(byteCount: Engine.headerLength + frame.bytes.count, alignment: 1)
+      header.store(to: start)
+      frame.bytes.withUnsafeBytes { bytes in
+        if let base = bytes.baseAddress { (start + Engine.headerLength).copyMemory(from: base, byteCount: bytes.count) }
+      }
+      memory.append(start)
+      let length = UInt32(Engine.headerLength + frame.bytes.count)
+      burst.append(FrameDescriptor(start: start, length: length, port: frame.port, buffer: UInt16(index)))
+    }
+    burst.withUnsafeBufferPointer { engine.process($0, now: now, into: &output) }
+    for start in memory { start.deallocate() }
+    return output.sent
+  }
+
+  func count(_ port: UInt16, _ counter: PortCounter) -> UInt64 {
+    engine.portCounterHandle[Int(port) * PortCounter.count + counter.rawValue]
+  }
+
+  func drops(_ port: UInt16, _ reason: DropReason) -> UInt64 {
+    engine.portCounterHandle[Int(port) * PortCounter.count + PortCounter.drops.rawValue + Int(reason.rawValue)]
+  }
+
+  var floodedCopies: UInt64 {
+    engine.networkCounterHandle[Int(network) * NetworkCounter.count + NetworkCounter.floodedCopies.rawValue]
+  }
+}
+
+/// Ethernet frames of a type for local experiments (IEEE 802-2014, 9.2.3).
+func frame(to destination: UInt64, from source: UInt64, payload: Int = 46, type: [UInt8] = [0x88, 0xB5]) -> [UInt8] {
+  MACAddress(bits: destination).bytes + MACAddress(bits: source).bytes + type + [UInt8](repeating: 0x5A, count: payload)
+}
+
+/// A locally administered unicast address.
+func host(_ number: Int) -> UInt64 { 0x02_00_00_00_00_00 + UInt64(number) }
