@@ -140,7 +140,8 @@ public final class KernelHostNetwork: HostNetwork {
   public func move(
     _ name: String, to namespace: NamespaceReference, as newName: String
   ) throws(ControlError) {
-    let (home, target) = (try open(own), try open(namespace))
+    let home = try open(own)
+    let target = try open(namespace)
     do throws(Errno) {
       var socket = try RouteSocket(in: home)
       guard let link = try socket.link(named: name) else { throw Errno(ENODEV, "look up interface \(name)") }

@@ -16,8 +16,6 @@ struct Configuration: Equatable {
   static let fileSizeMax = 64 << 10
   static let workerRange = 1...64
   static let waitMicrosecondsRange = 0...10_000
-  /// sockaddr_un's sun_path less the zero at the end (unix(7)).
-  static let socketPathLengthMax = 107
 
   private(set) var stateDirectory = defaultStateDirectory
   private(set) var runDirectory = defaultRunDirectory
@@ -47,8 +45,8 @@ struct Configuration: Equatable {
     case "run-dir": runDirectory = try Self.path(value, origin)
     case "socket":
       givenSocketPath = try Self.path(value, origin)
-      guard value.utf8.count <= Self.socketPathLengthMax else {
-        throw ControlError(.invalid, "\(origin): a socket's path has at most \(Self.socketPathLengthMax) bytes")
+      guard value.utf8.count <= UnixSocketAddress.pathBytesMax else {
+        throw ControlError(.invalid, "\(origin): a socket's path has at most \(UnixSocketAddress.pathBytesMax) bytes")
       }
     case "log-level":
       guard let level = Logger.Level(rawValue: value) else {

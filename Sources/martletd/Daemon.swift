@@ -33,7 +33,7 @@ struct Daemon {
     logger.info("serving \(configuration.socketPath)", metadata: ["workers": "\(configuration.workers)"])
     ServiceManager.notify("READY=1", logger)
     print("ready")
-    fflush(stdout)
+    fflush(nil)
 
     let reason = stop.wait()
     logger.info("stopping on \(reason): endpoints stay in place")
@@ -46,7 +46,8 @@ struct Daemon {
 final class StopRequest: Sendable {
   private let queue = DispatchQueue(label: "martletd.stop")
   private let semaphore = DispatchSemaphore(value: 0)
-  private let sources: [any DispatchSourceSignal]
+  /// Only kept: a source lives as long as its value.
+  private nonisolated(unsafe) let sources: [any DispatchSourceSignal]
   private let reasons: Reasons
 
   /// The first reason stays.

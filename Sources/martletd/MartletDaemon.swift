@@ -36,12 +36,12 @@ import Glibc
   @Option(help: .hidden) var metrics: String?
 
   func run() throws {
-    do {
+    do throws(ControlError) {
       let configuration = try effectiveConfiguration()
       if checkConfig { return print(configuration, terminator: "") }
       try Daemon(configuration).run()
-    } catch let error as ControlError {
-      fputs("martletd: \(error.message)\n", stderr)
+    } catch {
+      StandardErrorLog.write("martletd: \(error.message)\n")
       throw ExitCode(EXIT_FAILURE)
     }
   }

@@ -20,13 +20,13 @@ enum ServiceManager {
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
     let length = socklen_t(MemoryLayout.offset(of: \sockaddr_un.sun_path)! + bytes.count)
 
-    let number = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    let number = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard number >= 0 else { return .current("notify \(path)") }
     let descriptor = FileDescriptor(owning: number)
     let message = Array(state.utf8)
     let sent = withUnsafePointer(to: address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        sendto(descriptor.number, message, message.count, Int32(MSG_NOSIGNAL.rawValue), $0, length)
+        sendto(descriptor.number, message, message.count, Int32(MSG_NOSIGNAL), __CONST_SOCKADDR_ARG(__sockaddr__: $0), length)
       }
     }
     return sent == message.count ? nil : .current("notify \(path)")

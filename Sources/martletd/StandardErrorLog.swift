@@ -17,8 +17,13 @@ struct StandardErrorLog: LogHandler {
     let line = Self.line(
       seconds: time(nil), level: event.level, message: "\(event.message)",
       metadata: metadata.merging(event.metadata ?? [:]) { $1 })
-    // One write a line, so that lines of several threads do not mix.
-    _ = line.utf8CString.withUnsafeBufferPointer { write(STDERR_FILENO, $0.baseAddress, $0.count - 1) }
+    Self.write(line)
+  }
+
+  /// One system call, so that lines of several threads do not mix.
+  static func write(_ line: String) {
+    let bytes = Array(line.utf8)
+    _ = Glibc.write(STDERR_FILENO, bytes, bytes.count)
   }
 
   static func line(seconds: time_t, level: Logger.Level, message: String, metadata: Logger.Metadata) -> String {

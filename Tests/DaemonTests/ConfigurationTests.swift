@@ -84,7 +84,7 @@ import Testing
   /// sd_notify(3): one datagram, also to an abstract address.
   @Test func notifiesAnAbstractSocket() throws {
     let name = "martlet-test-\(getpid())-\(UInt32.random(in: 0 ... .max))"
-    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     try #require(descriptor >= 0)
     defer { close(descriptor) }
     var address = sockaddr_un()
@@ -92,12 +92,12 @@ import Testing
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: [0] + Array(name.utf8)) }
     let length = socklen_t(MemoryLayout.offset(of: \sockaddr_un.sun_path)! + 1 + name.utf8.count)
     let bound = withUnsafePointer(to: address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: $0), length) }
     }
     try #require(bound == 0)
     #expect(ServiceManager.send("READY=1", to: "@" + name) == nil)
     var buffer = [UInt8](repeating: 0, count: 64)
-    let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT.rawValue))
+    let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
     #expect(count >= 0 && String(decoding: buffer[..<max(0, count)], as: UTF8.self) == "READY=1")
     #expect(ServiceManager.send("READY=1", to: "@" + name + "-not")?.code == ECONNREFUSED)
   }
