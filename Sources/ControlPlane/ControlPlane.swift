@@ -9,6 +9,8 @@ public final class ControlPlane: ControlService {
   /// As Docker's: an announcement may be lost, or come before a neighbour's interface is up.
   static let announcementCount = 3
   static let announcementIntervalMilliseconds = 1000
+  /// How long a namespace that lost its path may go unnoticed.
+  static let sweepIntervalMilliseconds = 2000
 
   private let controller: Mutex<Controller>
   private let background: Background
@@ -46,6 +48,12 @@ public final class ControlPlane: ControlService {
     dataPlane.onPortLost { port in
       background.run(after: .seconds(0)) { $0.controller.withLock { $0.portLost(port) } }
     }
+    background.run(after: .milliseconds(Self.sweepIntervalMilliseconds)) { $0.sweep() }
+  }
+
+  private func sweep() {
+    controller.withLock { $0.sweep() }
+    background.run(after: .milliseconds(Self.sweepIntervalMilliseconds)) { $0.sweep() }
   }
 
   /// Called, on a thread of its own, when a client asked the daemon to stop.
@@ -155,7 +163,8 @@ public final class ControlPlane: ControlService {
   }
 
   public func flushForwardingEntries(network: String, port: String?) throws(ControlError) {
-    try locked { controller throws(ControlError) in try controller.flushForwardingEntries(network: network, port: port) }
+    try locked { controller throws(ControlError) in try controller.flushForwardingEntries(network: network, port: port)
+    }
   }
 
   public func statistics(network: String?) throws(ControlError) -> Statistics {

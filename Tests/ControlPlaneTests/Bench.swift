@@ -58,7 +58,8 @@ final class Bench {
     var host = self.host.state
     host.forgotten = []
     return Snapshot(
-      host: host, networks: try store.networks(), subnets: try store.subnetsWithNames().map { "\($0.network) \($0.prefix)" },
+      host: host, networks: try store.networks(),
+      subnets: try store.subnetsWithNames().map { "\($0.network) \($0.prefix)" },
       sandboxes: try store.sandboxes(), endpoints: try store.endpoints(),
       dataPlaneNetworks: dataPlane.state.networks, ports: dataPlane.state.ports,
       heldDescriptors: self.host.heldDescriptors)
