@@ -96,8 +96,9 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
     tests("ControlPlaneTests", ["ControlPlane", "ControlModel", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
-    tests("CommandTests", ["martlet", "ControlModel"]),
+    tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),
     tests("DaemonTests", ["martletd", "ControlModel", logging]),
     tests("SystemTests", ["ControlModel"]),
+    tests("TidyTests", []),
   ]
 )
