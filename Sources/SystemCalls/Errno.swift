@@ -8,8 +8,11 @@ public struct Errno: Error, Equatable, Sendable {
 
   public init(_ code: Int32, _ operation: String) { (self.code, self.operation) = (code, operation) }
 
-  /// The calling thread's errno.
-  public static func current(_ operation: String) -> Errno { Errno(Glibc.errno, operation) }
+  /// The calling thread's errno, read before the words are made, which may change it.
+  public static func current(_ operation: @autoclosure () -> String) -> Errno {
+    let code = Glibc.errno
+    return Errno(code, operation())
+  }
 
   /// What strerror(3) says of the code.
   public var reason: String {

@@ -35,6 +35,35 @@ struct NetworkNamespaceTests {
     }
   }
 
+  /// Descriptors run out at each step in turn, until there are enough; in a process of its own, as the limit is a
+  /// process's.
+  @Test func creationThatFailsLeavesNothing() async {
+    await #expect(processExitsWith: .success) {
+      let lowestFree = dup(STDERR_FILENO)
+      close(lowestFree)
+      let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+      var usual = rlimit()
+      try #require(getrlimit(resource, &usual) == 0)
+      var failedSteps: Set<String> = []
+      for count in Int(lowestFree)... {
+        let name = uniqueName()
+        var scarce = rlimit(rlim_cur: rlim_t(count), rlim_max: usual.rlim_max)
+        setrlimit(resource, &scarce)
+        let result = Result { () throws(Errno) in _ = try NetworkNamespace.create(name: name) }
+        setrlimit(resource, &usual)  // The test's own tools need descriptors too.
+        guard case .failure(let error) = result else {
+          try NetworkNamespace.remove(name: name)
+          break
+        }
+        try #require(error.code == EMFILE)
+        failedSteps.insert(error.operation)
+        try #require(access("/run/netns/\(name)", F_OK) != 0)
+      }
+      // The directory's lock, the new namespace, the socket in it.
+      try #require(failedSteps.count == 3)
+    }
+  }
+
   @Test func removeOfNothingIsNoEntry() {
     let error = #expect(throws: Errno.self) { try NetworkNamespace.remove(name: uniqueName()) }
     #expect(error?.code == ENOENT)
