@@ -91,6 +91,6 @@ let package = Package(
     tests("ControlPlaneTests", ["ControlPlane", "ControlModel", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
     tests("CommandTests", ["martlet", "ControlModel"]),
-    tests("SystemTests", ["ControlModel"]),
+    tests("SystemTests", ["ControlModel"], resources: [.copy("Programs")]),
   ]
 )
