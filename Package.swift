@@ -41,6 +41,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     // System libraries and C shims.
@@ -75,7 +76,12 @@ let package = Package(
     library("ControlClient", ["ControlModel", "CLinux"]),
 
     // What a person runs.
-    executable("martletd", ["ControlPlane", "ControlAPI", "ControlModel", "LinuxIO", "CLinux", arguments, logging]),
+    executable(
+      "martletd",
+      [
+        "ControlPlane", "ControlAPI", "ControlModel", "LinuxIO", "SystemCalls", arguments, logging,
+        .product(name: "Yams", package: "Yams"),
+      ]),
     executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
     executable("martlet-load", ["CLinux", arguments]),
 
@@ -90,7 +96,9 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
     tests("ControlPlaneTests", ["ControlPlane", "ControlModel", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
-    tests("CommandTests", ["martlet", "ControlModel"]),
+    tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),
+    tests("DaemonTests", ["martletd", "ControlModel", logging]),
     tests("SystemTests", ["ControlModel"], resources: [.copy("Programs")]),
+    tests("TidyTests", []),
   ]
 )

@@ -51,16 +51,6 @@ extension Controller {
     return sandbox
   }
 
-  /// nil: it is gone.
-  func namespaceNow(of sandbox: SandboxRecord) throws(ControlError) -> NamespaceReference? {
-    do throws(ControlError) {
-      let found = try host.namespace(at: sandbox.path)
-      return found == sandbox.namespace ? found : nil
-    } catch where error.code == .notFound || error.code == .invalid {
-      return nil
-    }
-  }
-
   private func checkConnection(of sandbox: SandboxRecord, to network: NetworkRecord) throws(ControlError) {
     if try store.endpoint(network: network.id, sandbox: sandbox.id) != nil {
       throw ControlError(.conflict, "sandbox \(sandbox.name) is connected to network \(network.name) already")

@@ -77,7 +77,7 @@ extension Controller {
       rollback.add("remove the entry of \(mac)") { [dataPlane] () throws(ControlError) in
         _ = try dataPlane.removeForwardingEntry(mac, network: handle)
       }
-      try store.upsert(StaticEntryRecord(networkId: network.id, mac: mac, endpointId: endpoint))
+      try store.replace(StaticEntryRecord(networkId: network.id, mac: mac, endpointId: endpoint))
     }
   }
 

@@ -152,8 +152,9 @@ extension Controller {
     var interfaces: [(name: String, namespace: NamespaceReference)] = []
     if gatewayPorts[old.id] != nil { interfaces.append((old.gatewayInterface!, host.own)) }
     for endpoint in try store.endpoints(ofNetwork: old.id) where endpoint.mtu == nil && endpointPorts[endpoint.id] != nil {
-      guard let namespace = try store.sandbox(id: endpoint.sandboxId)?.namespace else { continue }
-      guard let link = try? link(of: endpoint, in: namespace) else { continue }
+      guard let sandbox = try store.sandbox(id: endpoint.sandboxId), let namespace = try namespaceNow(of: sandbox),
+        let link = try link(of: endpoint, in: namespace)
+      else { continue }
       interfaces.append((link.name, namespace))
     }
     for (name, namespace) in interfaces {

@@ -109,8 +109,23 @@ extension Controller {
     }
     if let sandbox = try store.sandbox(path: name) { return sandbox }
     // Another path to the same namespace, /proc/PID/ns/net say.
-    guard let namespace = try? namespace(at: name) else { return nil }
+    guard let namespace = try namespaceIfThere(name) else { return nil }
     return try store.sandboxes(inode: Int64(bitPattern: namespace.inode)).first
+  }
+
+  /// nil: nothing is there, or something else than a namespace.
+  private func namespaceIfThere(_ path: String) throws(ControlError) -> NamespaceReference? {
+    do throws(ControlError) {
+      return try host.namespace(at: path)
+    } catch where error.code == .notFound || error.code == .invalid {
+      return nil
+    }
+  }
+
+  /// The sandbox's namespace; nil where it is gone.
+  func namespaceNow(of sandbox: SandboxRecord) throws(ControlError) -> NamespaceReference? {
+    let found = try namespaceIfThere(sandbox.path)
+    return found == sandbox.namespace ? found : nil
   }
 
   func settledSandbox(_ name: String) throws(ControlError) -> SandboxRecord {
@@ -159,7 +174,7 @@ extension Controller {
     if sandbox.hasNameServers { try host.removeNameServers(forNamespaceAt: sandbox.path) }
     guard sandbox.ownsNamespace else { return }
     // A namespace that was removed, and one of the same name made, behind our back is not ours.
-    if sandbox.inode != 0, let found = try? host.namespace(at: sandbox.path), found != sandbox.namespace { return }
+    if sandbox.inode != 0, let found = try namespaceIfThere(sandbox.path), found != sandbox.namespace { return }
     try host.removeNamespace(named: sandbox.path.lastComponent)
   }
 }

@@ -40,6 +40,7 @@ final class Controller {
       throw ControlError(.system, "make the state directory \(stateDirectory): \(error.localizedDescription)")
     }
     lock = try StateLock(directory: stateDirectory)
+    try host.claim()
     store = try Store(directory: stateDirectory)
     self.dataPlane = dataPlane
     self.host = host

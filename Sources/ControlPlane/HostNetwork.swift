@@ -44,6 +44,8 @@ public struct ForwardingBarrier: Equatable, Sendable {
 public protocol HostNetwork: AnyObject, Sendable {
   /// The network namespace the daemon works in.
   var own: NamespaceReference { get }
+  /// Takes the daemon's namespace for as long as this value lives. `conflict` where another daemon has it.
+  func claim() throws(ControlError)
 
   // MARK: Namespaces
 

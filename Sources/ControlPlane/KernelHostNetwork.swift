@@ -8,11 +8,24 @@ import Wire
 /// The kernel's side of the control plane: rtnetlink, TAPs, namespaces and the files that go with them.
 public final class KernelHostNetwork: HostNetwork {
   public let own: NamespaceReference
+  /// Keeps the daemon's namespace, and the claim on it.
+  private let descriptor: FileDescriptor
 
-  /// Works in the calling thread's network namespace, which must be that of all threads that call.
-  public init() throws(ControlError) {
+  /// Works in the network namespace at `path`: the calling thread's, unless told otherwise.
+  public init(ownNamespace path: String = "/proc/thread-self/ns/net") throws(ControlError) {
+    descriptor = try controlled { () throws(Errno) in try FileDescriptor.open(path, O_RDONLY) }
+    // From here on the same for every thread.
+    let path = "/proc/self/fd/\(descriptor.number)"
     own = try controlled { () throws(Errno) in
-      NamespaceReference(path: "/proc/thread-self/ns/net", inode: try NetworkNamespace.current().inode)
+      NamespaceReference(path: path, inode: try NetworkNamespace(path: path).inode)
+    }
+  }
+
+  /// flock(2) on the namespace itself: every open file of it is the same inode.
+  public func claim() throws(ControlError) {
+    guard flock(descriptor.number, LOCK_EX | LOCK_NB) == 0 else {
+      throw ControlError(
+        .conflict, "another martletd works in this network namespace: stop it, or start this one in a namespace of its own")
     }
   }
 
@@ -127,11 +140,12 @@ public final class KernelHostNetwork: HostNetwork {
   public func move(
     _ name: String, to namespace: NamespaceReference, as newName: String
   ) throws(ControlError) {
+    let home = try open(own)
     let target = try open(namespace)
     do throws(Errno) {
-      var socket = try RouteSocket()
+      var socket = try RouteSocket(in: home)
       guard let link = try socket.link(named: name) else { throw Errno(ENODEV, "look up interface \(name)") }
-      try socket.moveLink(link.index, to: target, name: newName)
+      _ = try socket.moveLink(link.index, to: target, name: newName)
     } catch where error.code == EEXIST {
       throw ControlError(.conflict, "\(namespace.path) has an interface \(newName) already")
     } catch {

@@ -68,9 +68,9 @@ struct NetworkPlan {
     let given: [(String, Bool)] = [
       ("subnets", request.subnets?.isEmpty == false), ("gateways", request.gateways?.isEmpty == false),
       ("ip-ranges", request.ipRanges?.isEmpty == false), ("aux-addresses", request.auxiliaryAddresses?.isEmpty == false),
-      ("internal", request.internal == true), ("ipv6", request.ipv6 == true), ("an MTU", request.mtu != nil),
-      ("an ageing time", request.ageingSeconds != nil), ("a MAC table's limit", request.fdbLimit != nil),
-      ("a gateway mode", request.gatewayMode != nil), ("options", request.options?.isEmpty == false),
+      ("internal switch", request.internal == true), ("ipv6", request.ipv6 == true), ("MTU", request.mtu != nil),
+      ("ageing time", request.ageingSeconds != nil), ("limit of a MAC table", request.fdbLimit != nil),
+      ("gateway mode", request.gatewayMode != nil), ("options", request.options?.isEmpty == false),
     ]
     if let first = given.first(where: \.1) {
       throw ControlError(.invalid, "a network of the driver \(driver.rawValue) has no switch: it takes no \(first.0)")

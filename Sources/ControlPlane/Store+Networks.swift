@@ -83,10 +83,11 @@ extension Store {
     try read { try StaticEntryRecord.filter(sql: "network_id = ?", arguments: [id]).fetchAll($0) }
   }
 
-  func upsert(_ entry: StaticEntryRecord) throws(ControlError) {
+  /// Takes the place of the one with the same MAC.
+  func replace(_ entry: StaticEntryRecord) throws(ControlError) {
     try write { database in
       var entry = entry
-      try entry.upsert(database)
+      try entry.insert(database, onConflict: .replace)
     }
   }
 

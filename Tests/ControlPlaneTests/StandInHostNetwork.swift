@@ -95,6 +95,8 @@ final class StandInHostNetwork: HostNetwork {
     }
   }
 
+  func claim() throws(ControlError) { try faults.step("claim") }
+
   // MARK: Namespaces
 
   func namespacePath(named name: String) -> String { "/named/\(name)" }

@@ -30,6 +30,7 @@ package final class StandInService: ControlService {
   private struct State {
     var calls: [Call] = []
     var refusal: ControlError?
+    var sandboxes = Sample.sandboxes
   }
 
   private let state = Mutex(State())
@@ -43,6 +44,12 @@ package final class StandInService: ControlService {
   package var refusal: ControlError? {
     get { state.withLock { $0.refusal } }
     set { state.withLock { $0.refusal = newValue } }
+  }
+
+  /// What `sandboxes` and `sandbox` show.
+  package var shownSandboxes: [Sandbox] {
+    get { state.withLock { $0.sandboxes } }
+    set { state.withLock { $0.sandboxes = newValue } }
   }
 
   private func note(_ call: Call) throws(ControlError) {
@@ -93,11 +100,11 @@ package final class StandInService: ControlService {
   }
   package func sandboxes() throws(ControlError) -> [Sandbox] {
     try note(.sandboxes)
-    return Sample.sandboxes
+    return shownSandboxes
   }
   package func sandbox(_ name: String) throws(ControlError) -> Sandbox {
     try note(.sandbox(name))
-    return try find(name, in: Sample.sandboxes) { [$0.name, $0.id, $0.netns] }
+    return try find(name, in: shownSandboxes) { [$0.name, $0.id, $0.netns] }
   }
   package func removeSandbox(_ name: String) throws(ControlError) { try note(.removeSandbox(name)) }
 

@@ -53,9 +53,10 @@ def main() -> int:
     print(introduction(options.suite, options.rounds, conditions))
     print(f"Ratios are to '{results.base}', round by round.\n")
     print(results.table(goals_of=Martlet.name))
+    print()
     missed = [] if options.without_martlet else results.missed_goals(Martlet.name)
     for line in missed:
-        print(f"\nGoal missed. {line}")
+        print(f"Goal missed. {line}")
     if options.json:
         record = {"suite": options.suite, "seconds": options.seconds, "machine": machine(conditions), "results": results.as_json()}
         options.json.write_text(json.dumps(record, indent=2) + "\n")

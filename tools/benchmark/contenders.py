@@ -96,11 +96,12 @@ class Martlet(Contender):
     def set_up(self):
         self.directory = Path(tempfile.mkdtemp(prefix="martlet-"))
         self.namespace = Namespace.create("martlet-switch")
-        arguments = [f"--state-dir={self.directory}", f"--socket={self.directory}/sock", f"--run-dir={self.directory}/run"]
+        places = {"--state-dir": "state", "--socket": "sock", "--run-dir": "run"}
+        arguments = [word for flag, name in places.items() for word in (flag, str(self.directory / name))]
         self.tell(f"martletd {' '.join(arguments)}")
         self.daemon: Background = self.namespace.start(self.binaries / "martletd", *arguments)
         self.daemon.wait_for_line("ready")
-        subnets = [f"--subnet={PREFIX4}0/24", f"--subnet={PREFIX6}/64"]
+        subnets = ("--subnet", f"{PREFIX4}0/24", "--subnet", f"{PREFIX6}/64")
         self.command("network", "create", self.NETWORK, "--no-gateway", *subnets)
         self.hosts = (self._connect("martlet-host2"), self._connect("martlet-host3"))
 

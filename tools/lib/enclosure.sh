@@ -5,31 +5,36 @@
 # When that ends, by itself or killed, the kernel takes all of it away: nothing needs to be found again and deleted,
 # several copies run side by side without agreeing on names, and no frame reaches the machine's own interfaces.
 
-# run_enclosed COMMAND...: returns the command's exit status; ends with 128 + n when signal n comes.
+# run_enclosed COMMAND...: returns the command's exit status.
 run_enclosed() {
-  local status=0
-  # Each link of the chain is killed when the one before it dies, so that even SIGKILL of the tool leaves nothing.
   # shellcheck disable=SC2016 # expanded by the inner shell
+  contain --net -- sh -euc '
+    mount -t tmpfs -o mode=755 martlet-enclosure /run
+    mkdir /run/netns /run/tmp
+    ip link set lo up
+    TMPDIR=/run/tmp exec "$@"' enclosure "$@"
+}
+
+# contain UNSHARE-OPTIONS... -- COMMAND...: runs the command so that all its descendants end with it, and with this tool.
+# Returns the command's exit status; ends the tool with 128 + n when signal n comes.
+contain() {
+  # Each link of the chain is killed when the one before it dies, so that even SIGKILL of the tool leaves nothing.
   setpriv --pdeathsig KILL \
-    unshare --mount --propagation private --pid --fork --kill-child=KILL --mount-proc --net -- \
-    bash -euc '
-      mount -t tmpfs -o mode=755 martlet-enclosure /run
-      mkdir /run/netns /run/tmp
-      ip link set lo up
-      TMPDIR=/run/tmp exec "$@"' enclosure "$@" &
-  enclosure=$!
-  trap 'leave_enclosure 1' HUP
-  trap 'leave_enclosure 2' INT
-  trap 'leave_enclosure 15' TERM
-  wait "$enclosure" || status=$?
+    unshare --mount --propagation private --pid --fork --kill-child=KILL --mount-proc "$@" &
+  contained=$!
+  trap 'end_contained 1' HUP
+  trap 'end_contained 2' INT
+  trap 'end_contained 15' TERM
+  status=0
+  wait "$contained" || status=$?
   trap - HUP INT TERM
   return "$status"
 }
 
-leave_enclosure() {
+end_contained() {
   trap '' HUP INT TERM
-  kill -KILL "$enclosure" 2>/dev/null || true
-  wait "$enclosure" 2>/dev/null || true
+  kill -KILL "$contained" 2>/dev/null || true
+  wait "$contained" 2>/dev/null || true
   say "interrupted; everything has been taken away"
   exit $((128 + $1))
 }

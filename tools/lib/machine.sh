@@ -3,11 +3,7 @@
 kernel_minimum=6.1 # IORING_SETUP_DEFER_TASKRUN
 
 check_machine() {
-  local release
-  release=$(uname -r)
-  if [[ $(printf '%s\n' "$kernel_minimum" "$release" | sort -V | head -n 1) != "$kernel_minimum" ]]; then
-    fail "Linux $kernel_minimum or newer is needed, this is $release"
-  fi
+  is_at_least "$(uname -r)" "$kernel_minimum" || fail "Linux $kernel_minimum or newer is needed, this is $(uname -r)"
   check_tun
   check_io_uring
   unshare --mount --pid --fork --net true 2>/dev/null ||
@@ -15,13 +11,13 @@ check_machine() {
 }
 
 check_tun() {
-  if [[ ! -e /dev/net/tun ]] && command -v modprobe >/dev/null; then modprobe -q tun || true; fi
-  [[ -c /dev/net/tun ]] || fail "/dev/net/tun is missing: load the module tun, or pass the device into the container"
-  { : <>/dev/net/tun; } 2>/dev/null || fail "/dev/net/tun cannot be opened: the container's device rules forbid it"
+  if [ ! -e /dev/net/tun ] && command -v modprobe >/dev/null; then modprobe -q tun || true; fi
+  [ -c /dev/net/tun ] || fail "/dev/net/tun is missing: load the module tun, or pass the device into the container"
+  (: <>/dev/net/tun) 2>/dev/null || fail "/dev/net/tun cannot be opened: the container's device rules forbid it"
 }
 
 check_io_uring() {
-  if [[ $(cat /proc/sys/kernel/io_uring_disabled 2>/dev/null || echo 0) == 2 ]]; then
+  if [ "$(cat /proc/sys/kernel/io_uring_disabled 2>/dev/null)" = 2 ]; then
     fail "io_uring is switched off: sysctl kernel.io_uring_disabled=0 switches it on"
   fi
   # io_uring_setup(2) is number 425 on every architecture; without parameters it answers EFAULT where it exists.

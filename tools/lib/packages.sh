@@ -1,28 +1,29 @@
-# Debian packages that building, measuring and testing need.
+# Debian packages that the build, the benchmark and the system tests need, in this order.
 
-packages=(
-  pkg-config liburing-dev libmnl-dev libsqlite3-dev # to build
-  iproute2 util-linux procps                        # ip, bridge, tc; nsenter, unshare, setpriv; sysctl
-  python3 iperf3 iputils-ping                       # the benchmark
-  ethtool nftables tcpdump socat jq                 # the system tests
-)
+packages="pkg-config liburing-dev libmnl-dev libsqlite3-dev
+  iproute2 util-linux procps python3 iperf3 iputils-ping
+  ethtool nftables tcpdump socat jq"
 
 # install_packages: installs those that are missing, and says nothing when none is.
 install_packages() {
-  local package missing=() log
   if ! command -v dpkg-query >/dev/null; then
-    say "this is not Debian; if something is missing, install what corresponds to: ${packages[*]}"
+    say "this is not Debian; if something is missing, install what corresponds to:" $packages
     return
   fi
-  for package in "${packages[@]}"; do
-    if [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) != installed ]]; then missing+=("$package"); fi
-  done
-  if ((${#missing[@]} == 0)); then return; fi
-  say "installing ${missing[*]}"
+  missing=$(missing_packages)
+  if [ -z "$missing" ]; then return; fi
+  say "installing" $missing
   # The lock's timeout lets two tools that start at the same time take turns.
-  if ! log=$({ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
-    -o DPkg::Lock::Timeout=300 install "${missing[@]}"; } 2>&1 </dev/null); then
+  log=$({ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+    -o DPkg::Lock::Timeout=300 install $missing; } 2>&1 </dev/null) || {
     printf '%s\n' "$log" | tail -n 5 >&2
-    fail "apt-get could not install ${missing[*]}; the lines above say why"
-  fi
+    fail "apt-get could not install" $missing "(the lines above say why)"
+  }
+}
+
+missing_packages() {
+  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $packages 2>/dev/null | sed -n 's/^installed //p')
+  for package in $packages; do
+    printf '%s\n' "$installed" | grep -qxF "$package" || printf '%s ' "$package"
+  done
 }

@@ -1,12 +1,13 @@
 # Sourced first by every tool: strict mode, where things are, and the library.
-set -euo pipefail
+#
+# The tools are written for dash, Debian's /bin/sh. bash 5.2 is not up to being interrupted: a SIGINT that comes while it
+# forks for a command substitution can leave it sending SIGINT to itself for ever.
+set -eu
 
-tools=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# shellcheck disable=SC2034 # used by those who source this
+tools=$(cd "$(dirname "$0")" && pwd)
 tree=${tools%/*}
 
 for part in message root packages swift machine enclosure; do
-  # shellcheck source=/dev/null
-  source "$tools/lib/$part.sh"
+  . "$tools/lib/$part.sh"
 done
 unset part

@@ -45,7 +45,7 @@ static inline int martlet_doctor_tun(void) {
 }
 
 /// Makes a TAP in a network namespace that only a child process sees and that ends with it, and takes `features`
-/// (MARTLET_TUN_F_*) on it. 0, or -errno. The caller must have no other thread that holds a lock.
+/// (MARTLET_TUN_F_*) on it. 0, or -errno. Other threads may run: the child does only what is safe after fork().
 static inline int martlet_doctor_tap(unsigned int features) {
   pid_t child = fork();
   if (child < 0) return -errno;

@@ -36,8 +36,9 @@ struct Table {
       }
     }
     return rows.map { row in
-      let padded = zip(row, widths).dropLast().map { $0 + String(repeating: " ", count: $1 - $0.count) }
-      return padded.joined() + (row.last ?? "") + "\n"
+      let padded = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined()
+      // Nothing stands behind the last cell, or behind the last that is not empty.
+      return padded.prefix(padded.count - padded.reversed().prefix { $0 == " " }.count) + "\n"
     }.joined()
   }
 }

@@ -1,0 +1,148 @@
+import ControlModel
+import Glibc
+import LinuxIO
+import Logging
+import SystemCalls
+import Yams
+
+/// What the daemon can be told: in a YAML file of `key: value` lines, and by flags of the same names.
+struct Configuration: Equatable {
+  static let defaultPath = "/etc/martlet/martlet.yaml"
+  static let defaultStateDirectory = "/var/lib/martlet"
+  static let defaultRunDirectory = "/run/martlet"
+  static let logLevelNames = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+
+  /// Bytes of a configuration file: far beyond one that names every key.
+  static let fileSizeMax = 64 << 10
+  static let workerRange = 1...64
+  static let waitMicrosecondsRange = 0...10_000
+
+  private(set) var stateDirectory = defaultStateDirectory
+  private(set) var runDirectory = defaultRunDirectory
+  private var givenSocketPath: String?
+  private(set) var logLevel = Logger.Level.info
+  private(set) var workers = Switch.defaultWorkerCount
+  private(set) var spinMicroseconds = Int(WorkerOptions().spinMicroseconds)
+  private(set) var napMicroseconds = Int(WorkerOptions().napMicroseconds)
+
+  var socketPath: String { givenSocketPath ?? runDirectory + "/martlet.sock" }
+
+  var workerOptions: WorkerOptions {
+    var options = WorkerOptions()
+    options.spinMicroseconds = UInt32(spinMicroseconds)
+    options.napMicroseconds = UInt32(napMicroseconds)
+    return options
+  }
+
+  static let keys = [
+    "state-dir", "run-dir", "socket", "log-level", "workers", "spin-us", "nap-us", "docker-plugin", "metrics",
+  ]
+
+  /// Sets one key. `origin` says where the value stands, for the refusal.
+  mutating func set(_ key: String, to value: String, from origin: String) throws(ControlError) {
+    switch key {
+    case "state-dir": stateDirectory = try Self.path(value, origin)
+    case "run-dir": runDirectory = try Self.path(value, origin)
+    case "socket":
+      givenSocketPath = try Self.path(value, origin)
+      guard value.utf8.count <= UnixSocketAddress.pathBytesMax else {
+        throw ControlError(.invalid, "\(origin): a socket's path has at most \(UnixSocketAddress.pathBytesMax) bytes")
+      }
+    case "log-level":
+      guard let level = Logger.Level(rawValue: value) else {
+        throw ControlError(.invalid, "\(origin): no log level \(value): there are \(Self.logLevelNames)")
+      }
+      logLevel = level
+    case "workers": workers = try Self.number(value, in: Self.workerRange, origin)
+    case "spin-us": spinMicroseconds = try Self.number(value, in: Self.waitMicrosecondsRange, origin)
+    case "nap-us": napMicroseconds = try Self.number(value, in: Self.waitMicrosecondsRange, origin)
+    case "docker-plugin", "metrics":
+      guard value == "off" || value == "false" else {
+        let what = key == "metrics" ? "the metrics endpoint" : "the Docker plugin"
+        throw ControlError(.unsupported, "\(origin): \(what) is not built yet: leave it out, or say off")
+      }
+    default:
+      throw ControlError(.invalid, "\(origin): no key \(key): there are \(Self.keys.joined(separator: ", "))")
+    }
+  }
+
+  private static func path(_ value: String, _ origin: String) throws(ControlError) -> String {
+    guard value.hasPrefix("/"), value.utf8.count < Int(PATH_MAX), !value.utf8.contains(0) else {
+      throw ControlError(.invalid, "\(origin): an absolute path is needed")
+    }
+    return value
+  }
+
+  private static func number(_ value: String, in range: ClosedRange<Int>, _ origin: String) throws(ControlError) -> Int {
+    guard let number = Int(value), range.contains(number) else {
+      throw ControlError(.invalid, "\(origin): a number from \(range.lowerBound) to \(range.upperBound) is needed")
+    }
+    return number
+  }
+}
+
+extension Configuration {
+  /// Reads a file. One that is absent is fine unless it `mustExist`.
+  mutating func read(file path: String, mustExist: Bool) throws(ControlError) {
+    let text: String
+    do throws(Errno) {
+      text = try Self.contents(path)
+    } catch where error.code == ENOENT && !mustExist {
+      return
+    } catch {
+      throw ControlError(.system, "configuration: \(error)")
+    }
+    try read(text, name: path)
+  }
+
+  private static func contents(_ path: String) throws(Errno) -> String {
+    let file = try FileDescriptor.open(path, O_RDONLY)
+    var bytes = [UInt8](repeating: 0, count: fileSizeMax + 1)
+    var count = 0
+    while count < bytes.count {
+      let got = bytes.withUnsafeMutableBytes { Glibc.read(file.number, $0.baseAddress! + count, $0.count - count) }
+      guard got >= 0 else { throw .current("read \(path)") }
+      if got == 0 { break }
+      count += got
+    }
+    guard count <= fileSizeMax else { throw Errno(EFBIG, "read \(path)") }
+    return String(decoding: bytes[..<count], as: UTF8.self)
+  }
+
+  /// Reads a YAML document: a mapping of known keys to plain values, each at most once.
+  mutating func read(_ text: String, name: String) throws(ControlError) {
+    let root: Node?
+    do { root = try Yams.compose(yaml: text) } catch {
+      // On one line: the parser's own message draws a picture.
+      let line = if case YamlError.scanner(_, _, let mark, _) = error { ":\(mark.line)" } else { "" }
+      throw ControlError(.invalid, "\(name)\(line): no YAML of `key: value` lines")
+    }
+    guard let root, root != Node("") else { return }
+    guard case .mapping(let mapping) = root else {
+      throw ControlError(.invalid, "\(name): a mapping of `key: value` lines is needed")
+    }
+    for (key, value) in mapping {
+      let origin = "\(name):\(key.mark?.line ?? 0)"
+      guard case .scalar(let keyText) = key, case .scalar(let valueText) = value else {
+        throw ControlError(.invalid, "\(origin): a plain `key: value` line is needed")
+      }
+      try set(keyText.string, to: valueText.string, from: "\(origin): \(keyText.string)")
+    }
+  }
+}
+
+/// As the file would say it.
+extension Configuration: CustomStringConvertible {
+  var description: String {
+    """
+    state-dir: \(stateDirectory)
+    run-dir: \(runDirectory)
+    socket: \(socketPath)
+    log-level: \(logLevel)
+    workers: \(workers)
+    spin-us: \(spinMicroseconds)
+    nap-us: \(napMicroseconds)
+
+    """
+  }
+}

@@ -1,0 +1,87 @@
+import ControlAPI
+import ControlModel
+import ControlPlane
+import Dispatch
+import Glibc
+import LinuxIO
+import Logging
+
+/// The parts of the daemon, put together, from start to stop.
+struct Daemon {
+  private let configuration: Configuration
+  private let logger: Logger
+
+  init(_ configuration: Configuration) {
+    self.configuration = configuration
+    let level = configuration.logLevel
+    logger = Logger(label: "martletd") { _ in StandardErrorLog(logLevel: level) }
+  }
+
+  /// Returns when a signal or a client has ended it.
+  func run() throws(ControlError) {
+    // Before any thread starts, so that each has the signals blocked that the sources below wait for.
+    let stop = StopRequest()
+    try MachineCheck.run()
+    MachineCheck.raiseDescriptorLimit(logger)
+    let dataPlane = try SwitchDataPlane(workers: configuration.workers, configuration.workerOptions)
+    defer { dataPlane.stop() }
+    let controlPlane = try ControlPlane(
+      dataPlane: dataPlane, host: try KernelHostNetwork(), stateDirectory: configuration.stateDirectory, logger: logger)
+    controlPlane.onShutdown { stop.request("a client's shutdown") }
+    let server = ControlServer(service: controlPlane, logger: logger)
+    try server.start(socketPath: configuration.socketPath)
+    logger.info("serving \(configuration.socketPath)", metadata: ["workers": "\(configuration.workers)"])
+    ServiceManager.notify("READY=1", logger)
+    print("ready")
+    fflush(nil)
+
+    let reason = stop.wait()
+    logger.info("stopping on \(reason): endpoints stay in place")
+    ServiceManager.notify("STOPPING=1", logger)
+    server.stop()
+  }
+}
+
+/// Waits for SIGTERM, SIGINT, or a request of our own.
+final class StopRequest: Sendable {
+  private let queue = DispatchQueue(label: "martletd.stop")
+  private let semaphore = DispatchSemaphore(value: 0)
+  /// Only kept: a source lives as long as its value.
+  private nonisolated(unsafe) let sources: [any DispatchSourceSignal]
+  private let reasons: Reasons
+
+  /// The first reason stays.
+  private final class Reasons: @unchecked Sendable {  // Used on `queue` alone.
+    var first: String?
+  }
+
+  init() {
+    signal(SIGPIPE, SIG_IGN)
+    let reasons = Reasons()
+    self.reasons = reasons
+    sources = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")].map { [queue, semaphore] number, name in
+      // A source sees a signal only where its default, the end of the process, is off (dispatch_source_create(3)).
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+      source.setEventHandler {
+        if reasons.first == nil { reasons.first = name }
+        semaphore.signal()
+      }
+      source.resume()
+      return source
+    }
+  }
+
+  func request(_ reason: String) {
+    queue.async { [self] in
+      if reasons.first == nil { reasons.first = reason }
+      semaphore.signal()
+    }
+  }
+
+  /// Blocks until there is a reason to stop.
+  func wait() -> String {
+    semaphore.wait()
+    return queue.sync { reasons.first ?? "" }
+  }
+}

@@ -1,0 +1,62 @@
+import ArgumentParser
+import ControlModel
+import Glibc
+
+/// `martletd`: reads its configuration, starts the data plane, takes up what an earlier daemon left, and serves the API.
+@main struct MartletDaemon: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "martletd",
+    abstract: "A layer-2 switch in user space that stands in for the kernel bridge under containers.",
+    discussion: """
+      Stays in the foreground and logs to standard error. When it serves, it prints `ready` on standard output. It works in \
+      the network namespace it is started in. SIGTERM ends it and leaves every endpoint in place.
+      """,
+    version: Version.current.version)
+
+  @Option(help: "The configuration file. Flags go before what it says. (default: \(Configuration.defaultPath), absent is fine)")
+  var config: String?
+
+  @Option(help: "Where networks, sandboxes and endpoints are kept. (default: \(Configuration.defaultStateDirectory))")
+  var stateDir: String?
+
+  @Option(help: "The API's Unix socket. (default: martlet.sock in the run directory)")
+  var socket: String?
+
+  @Option(help: "Where what does not outlive the machine is kept. (default: \(Configuration.defaultRunDirectory))")
+  var runDir: String?
+
+  @Option(help: ArgumentHelp("\(Configuration.logLevelNames). (default: info)", valueName: "level"))
+  var logLevel: String?
+
+  @Flag(help: "Checks the configuration, says what it comes to, and ends.")
+  var checkConfig = false
+
+  // Named in the contract, not built yet: refused with a reason, unless off.
+  @Option(help: .hidden) var dockerPlugin: String?
+  @Option(help: .hidden) var metrics: String?
+
+  func run() throws {
+    do throws(ControlError) {
+      let configuration = try effectiveConfiguration()
+      if checkConfig { return print(configuration, terminator: "") }
+      try Daemon(configuration).run()
+    } catch {
+      StandardErrorLog.write("martletd: \(error.message)\n")
+      throw ExitCode(EXIT_FAILURE)
+    }
+  }
+
+  /// The file's settings, and the flags over them.
+  private func effectiveConfiguration() throws(ControlError) -> Configuration {
+    var configuration = Configuration()
+    try configuration.read(file: config ?? Configuration.defaultPath, mustExist: config != nil)
+    let flags = [
+      ("state-dir", stateDir), ("socket", socket), ("run-dir", runDir), ("log-level", logLevel),
+      ("docker-plugin", dockerPlugin), ("metrics", metrics),
+    ]
+    for (key, value) in flags {
+      if let value { try configuration.set(key, to: value, from: "--\(key)") }
+    }
+    return configuration
+  }
+}

@@ -1,0 +1,104 @@
+import ControlModel
+import Glibc
+import Logging
+import Testing
+
+@testable import martletd
+
+@Suite struct ConfigurationTests {
+  private func read(_ text: String) throws -> Configuration {
+    var configuration = Configuration()
+    try configuration.read(text, name: "martlet.yaml")
+    return configuration
+  }
+
+  @Test func readsAFile() throws {
+    let configuration = try read(
+      """
+      # where it lives
+      state-dir: /srv/martlet
+      run-dir: "/srv/run"
+      log-level: debug
+      workers: 2
+      spin-us: 0
+      nap-us: 10
+      docker-plugin: off
+      """)
+    #expect(configuration.stateDirectory == "/srv/martlet" && configuration.socketPath == "/srv/run/martlet.sock")
+    #expect(configuration.logLevel == .debug && configuration.workers == 2)
+    #expect(configuration.workerOptions.spinMicroseconds == 0 && configuration.workerOptions.napMicroseconds == 10)
+  }
+
+  @Test(arguments: ["", "# nothing\n", "---\n"]) func anEmptyFileChangesNothing(text: String) throws {
+    #expect(try read(text) == Configuration())
+  }
+
+  @Test func whatItSaysOfItselfReadsBack() throws {
+    let configuration = try read("workers: 3\nsocket: /tmp/a.sock\n")
+    #expect(try read(configuration.description) == configuration)
+  }
+
+  @Test(arguments: [
+    ("stat-dir: /x\n", "martlet.yaml:1: stat-dir: no key stat-dir"), ("\n\nworkers: many\n", "martlet.yaml:3: workers: a number"),
+    ("workers: 0", "from 1 to 64"), ("spin-us: -1", "from 0 to"), ("state-dir: relative", "absolute path"),
+    ("state-dir: [a, b]", "martlet.yaml:1: a plain"), ("- a\n- b\n", "a mapping"), ("a: b: c", "martlet.yaml"),
+    ("state-dir: \"open", "martlet.yaml"), ("workers: 1\nworkers: 2\n", "martlet.yaml"),
+    ("socket: /" + String(repeating: "x", count: 200), "107"), ("log-level: loud", "no log level loud"),
+    ("metrics: 127.0.0.1:9100", "not built yet"), ("docker-plugin: /run/x.sock", "not built yet"),
+  ]) func refuses(text: String, reason: String) {
+    do {
+      _ = try read(text)
+      Issue.record("was not refused")
+    } catch let error as ControlError {
+      #expect(error.message.contains(reason) && !error.message.contains("\n"), "\(error.message)")
+    } catch {
+      Issue.record(error)
+    }
+  }
+
+  @Test func anAbsentFileIsFineUnlessNamed() throws {
+    var configuration = Configuration()
+    try configuration.read(file: "/nonexistent/martlet.yaml", mustExist: false)
+    #expect(configuration == Configuration())
+    #expect(throws: ControlError.self) { try configuration.read(file: "/nonexistent/martlet.yaml", mustExist: true) }
+  }
+}
+
+@Suite struct DaemonPartsTests {
+  @Test func missingCapabilitiesAreNamed() throws {
+    try MachineCheck.checkCapabilities(effective: UInt64.max)
+    #expect {
+      try MachineCheck.checkCapabilities(effective: 1 << 21)
+    } throws: {
+      "\($0)".hasPrefix("CAP_NET_ADMIN missing")
+    }
+  }
+
+  @Test func aLogLineIsOneLine() {
+    // 1763766000 is 2025-11-21T23:00:00Z, as `date -u -d @1763766000` prints it.
+    let line = StandardErrorLog.line(
+      seconds: 1_763_766_000, level: .warning, message: "a\nb", metadata: ["z": "1", "y": "2\n"])
+    #expect(line == "2025-11-21T23:00:00Z warning a b y=2  z=1\n")
+  }
+
+  /// sd_notify(3): one datagram, also to an abstract address.
+  @Test func notifiesAnAbstractSocket() throws {
+    let name = "martlet-test-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: [0] + Array(name.utf8)) }
+    let length = socklen_t(MemoryLayout.offset(of: \sockaddr_un.sun_path)! + 1 + name.utf8.count)
+    let bound = withUnsafePointer(to: address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: $0), length) }
+    }
+    try #require(bound == 0)
+    #expect(ServiceManager.send("READY=1", to: "@" + name) == nil)
+    var buffer = [UInt8](repeating: 0, count: 64)
+    let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+    #expect(count >= 0 && String(decoding: buffer[..<max(0, count)], as: UTF8.self) == "READY=1")
+    #expect(ServiceManager.send("READY=1", to: "@" + name + "-not")?.code == ECONNREFUSED)
+  }
+}
