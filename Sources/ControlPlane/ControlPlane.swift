@@ -39,20 +39,24 @@ public final class ControlPlane: ControlService {
     let made = try Controller(dataPlane: dataPlane, host: host, stateDirectory: stateDirectory, logger: logger) { id in
       for number in 1..<Self.announcementCount {
         background.run(after: .milliseconds(number * Self.announcementIntervalMilliseconds)) {
-          $0.controller.withLock { $0.announce(id) }
+          $0.unlessStopped { $0.announce(id) }
         }
       }
     }
     controller = Mutex(made)
     background.owner.withLock { $0.value = self }
     dataPlane.onPortLost { port in
-      background.run(after: .seconds(0)) { $0.controller.withLock { $0.portLost(port) } }
+      background.run(after: .seconds(0)) { $0.unlessStopped { $0.portLost(port) } }
     }
     background.run(after: .milliseconds(Self.sweepIntervalMilliseconds)) { $0.sweep() }
   }
 
+  private func unlessStopped(_ body: (Controller) -> Void) {
+    controller.withLock { if !$0.isStopped { body($0) } }
+  }
+
   private func sweep() {
-    controller.withLock { $0.sweep() }
+    unlessStopped { $0.sweep() }
     background.run(after: .milliseconds(Self.sweepIntervalMilliseconds)) { $0.sweep() }
   }
 
@@ -172,6 +176,9 @@ public final class ControlPlane: ControlService {
   }
 
   // MARK: The end
+
+  /// From its return on, nothing is asked of the data plane but what a client asks for.
+  public func stop() { controller.withLock { $0.isStopped = true } }
 
   public func shutdown(_ request: ShutdownRequest) throws(ControlError) {
     if request.purge { try locked { controller throws(ControlError) in try controller.purge() } }

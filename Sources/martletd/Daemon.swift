@@ -39,6 +39,7 @@ struct Daemon {
     logger.info("stopping on \(reason)")
     ServiceManager.notify("STOPPING=1", logger)
     server.stop()
+    controlPlane.stop()
   }
 }
 

@@ -1,5 +1,6 @@
 import ControlModel
 import Foundation
+import Glibc
 import Logging
 import Testing
 
@@ -34,7 +35,7 @@ final class Bench {
 
   /// As after kill -9: the data plane's ports are closed, interfaces and store stay.
   func restart(while stopped: () throws -> Void = {}) throws {
-    controlPlane = nil
+    end(&controlPlane)
     for port in dataPlane.state.ports.keys { try dataPlane.removePort(port) }
     for network in dataPlane.state.networks.keys { try dataPlane.removeNetwork(network) }
     try stopped()
@@ -89,6 +90,13 @@ final class Bench {
     edit(&request)
     return try controlPlane.endpoint(try controlPlane.connect(network: network, request).id)
   }
+}
+
+/// Lets go of a control plane, and waits until what it was doing on its own has let go too: then its locks are free.
+func end(_ controlPlane: inout ControlPlane?) {
+  weak let last = controlPlane
+  controlPlane = nil
+  while last != nil { usleep(1000) }
 }
 
 /// Runs what must be refused; the refusal. Its message is one line.

@@ -37,6 +37,17 @@ import Wire
     #expect(bench.dataPlane.state.injected.count == 3)
   }
 
+  @Test func doesNothingOnItsOwnOnceStopped() async throws {
+    let bench = try Bench()
+    try bench.network("web")
+    try bench.sandbox("a")
+    try bench.connect("web", "a")
+    bench.controlPlane.stop()
+    // Longer than the next announcement would have taken.
+    try await Task.sleep(for: .milliseconds(ControlPlane.announcementIntervalMilliseconds * 5 / 4))
+    #expect(bench.dataPlane.state.injected.count == 1)
+  }
+
   @Test func honoursWhatIsAskedFor() throws {
     let bench = try Bench()
     try bench.network("web") { $0.ipv6 = true }

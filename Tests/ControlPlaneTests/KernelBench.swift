@@ -43,7 +43,7 @@ final class KernelBench {
   }
 
   func stop() throws {
-    controlPlane = nil
+    end(&controlPlane)
     for port in dataPlane.state.ports.keys { try dataPlane.removePort(port) }
     for network in dataPlane.state.networks.keys { try dataPlane.removeNetwork(network) }
   }
