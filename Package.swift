@@ -99,7 +99,7 @@ let package = Package(
     tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),
     tests("DaemonTests", ["martletd", "ControlModel", logging]),
     tests("LoadTests", ["martlet-load"]),
-    tests("SystemTests", ["ControlModel"]),
+    tests("SystemTests", ["ControlModel"], resources: [.copy("Programs")]),
     tests("TidyTests", []),
   ]
 )

@@ -1,0 +1,144 @@
+import ControlModel
+import FoundationEssentials
+import Glibc
+
+/// A martletd in a namespace of its own, with files of its own, and the `martlet` that speaks to it.
+final class Daemon {
+  /// What a command that was refused said.
+  struct Refusal {
+    let status: Int32
+    let complaint: String
+  }
+
+  let namespace: Namespace
+  let stateDirectory: String
+  let socket: String
+  private let runDirectory: String
+  private var program: Program?
+
+  init(namespace: Namespace, directory: String) throws {
+    self.namespace = namespace
+    stateDirectory = directory + "/state"
+    runDirectory = directory + "/run"
+    socket = directory + "/socket"
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+  }
+
+  // MARK: The process
+
+  /// The command line that starts it, behind `wrapper`: prlimit(1), say.
+  func launch(_ wrapper: [String] = []) throws -> Program {
+    try namespace.start(
+      wrapper + [
+        Binaries.path("martletd"), "--state-dir", stateDirectory, "--socket", socket, "--run-dir", runDirectory,
+      ])
+  }
+
+  /// Starts it and waits until it says that it is ready.
+  func start(_ wrapper: [String] = []) throws {
+    let program = try launch(wrapper)
+    self.program = program
+    try eventually("martletd is ready") {
+      guard program.isRunning else { throw Failure("martletd ended at its start: \(program.complaintSoFar)") }
+      return program.outputSoFar.split(separator: "\n").contains("ready")
+    }
+  }
+
+  /// Sends it a signal and waits until it has ended.
+  @discardableResult
+  func end(by number: Int32) throws -> Program.Outcome {
+    guard let program else { throw Failure("martletd does not run") }
+    program.signal(number)
+    self.program = nil
+    return try program.end()
+  }
+
+  /// `martlet shutdown --purge`, waited for.
+  func purge() throws {
+    try martlet("shutdown", "--purge")
+    guard let program else { throw Failure("martletd does not run") }
+    self.program = nil
+    try program.succeed()
+  }
+
+  func takeDown() {
+    if program?.isRunning == true { try? purge() }
+    program?.stop()
+    program = nil
+  }
+
+  var log: String { program?.complaintSoFar ?? "" }
+
+  // MARK: The client
+
+  func attempt(_ words: [String]) throws -> Program.Outcome {
+    try Program([Binaries.path("martlet"), "--socket", socket] + words).end()
+  }
+
+  /// A command that must succeed; its output.
+  @discardableResult
+  func martlet(_ words: String...) throws -> String {
+    let outcome = try attempt(words)
+    guard outcome.status == 0 else {
+      throw Failure("martlet \(words.joined(separator: " ")): status \(outcome.status): \(outcome.complaint)\(log.suffix(2000))")
+    }
+    return outcome.output
+  }
+
+  /// A command that must succeed, and its answer.
+  func ask<Answer: Decodable>(_: Answer.Type, _ words: String...) throws -> Answer {
+    let outcome = try attempt(["--json"] + words)
+    guard outcome.status == 0 else {
+      throw Failure("martlet \(words.joined(separator: " ")): status \(outcome.status): \(outcome.complaint)\(log.suffix(2000))")
+    }
+    return try JSONDecoder().decode(Answer.self, from: Data(outcome.output.utf8))
+  }
+
+  // MARK: What tests do all the time
+
+  /// Makes a sandbox.
+  func sandbox(_ label: String) throws -> Namespace {
+    let namespace = namespace.testbed.namespace(label)
+    try martlet("sandbox", "create", namespace.name)
+    return namespace
+  }
+
+  /// Makes a sandbox and connects it to a network.
+  func sandbox(_ label: String, on network: String, _ options: String...) throws -> Namespace {
+    let sandbox = try sandbox(label)
+    try connect(sandbox, to: network, options)
+    return sandbox
+  }
+
+  func connect(_ sandbox: Namespace, to network: String, _ options: [String] = []) throws {
+    let outcome = try attempt(["network", "connect", network, sandbox.name] + options)
+    guard outcome.status == 0 else { throw Failure("connect \(sandbox.name) to \(network): \(outcome.complaint)") }
+  }
+
+  func disconnect(_ sandbox: Namespace, from network: String) throws {
+    try martlet("network", "disconnect", network, sandbox.name)
+  }
+
+  func network(_ name: String) throws -> Network { try ask([Network].self, "network", "inspect", name)[0] }
+
+  func endpoint(of sandbox: Namespace, on network: String) throws -> Endpoint {
+    guard let endpoint = try self.network(network).endpoints.first(where: { $0.sandbox == sandbox.name }) else {
+      throw Failure("\(sandbox.name) has no endpoint on \(network)")
+    }
+    return endpoint
+  }
+
+  func statistics(_ network: String) throws -> NetworkStatistics {
+    try ask(Statistics.self, "stats", network).networks[0]
+  }
+
+  func forwardingEntries(_ network: String) throws -> [ForwardingEntry] { try ask([ForwardingEntry].self, "fdb", "show", network) }
+}
+
+extension Endpoint {
+  /// Without prefix length.
+  var ipv4: String { addresses.first { !$0.contains(":") }.map(Self.withoutLength) ?? "" }
+  var ipv6: String { addresses.first { $0.contains(":") }.map(Self.withoutLength) ?? "" }
+
+  private static func withoutLength(_ prefix: String) -> String { String(prefix.prefix { $0 != "/" }) }
+}

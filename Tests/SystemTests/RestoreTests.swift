@@ -1,0 +1,102 @@
+import ControlModel
+import Glibc
+import Testing
+
+extension SystemTests {
+  @Suite("Endpoints outlive the daemon")
+  struct Restore {
+    private static let megabyte = 1 << 20
+
+    @Test("a TCP transfer goes on over the daemon's end and new start", arguments: [SIGTERM, SIGKILL])
+    func transfer(signal: Int32) throws {
+      try withDaemon { daemon in
+        try daemon.martlet("network", "create", "lab", "--ipv6")
+        let a = try daemon.sandbox("a", on: "lab")
+        let b = try daemon.sandbox("b", on: "lab")
+        let before = try daemon.network("lab")
+        let address = try daemon.endpoint(of: b, on: "lab").ipv4
+
+        let bytes = 60 * Self.megabyte
+        let transfer = try Transfer(bytes: bytes, from: a, to: b, at: address, rate: 20 * Self.megabyte)
+        try eventually("the transfer is under way") { transfer.received > 5 * Self.megabyte }
+        let outcome = try daemon.end(by: signal)
+        #expect(outcome.status == (signal == SIGTERM ? 0 : 128 + signal))
+        #expect(transfer.isRunning)
+        let interrupted = transfer.received
+        #expect(try !a.reaches(address, count: 1), "nobody forwards now")
+        #expect(transfer.received < interrupted + 2 * Self.megabyte)
+
+        try daemon.start()
+        let end = try transfer.end()
+        #expect(end.sent == end.received)
+        #expect(end.received.hasPrefix("done \(bytes) "))
+        #expect(try daemon.network("lab").withoutCounters == before.withoutCounters)
+        #expect(try a.reaches(before.subnets[0].gateway!))
+        let counters = try daemon.endpoint(of: a, on: "lab").counters
+        #expect(counters.rxBytes > 30 * Self.megabyte, "the new daemon's counters see what goes through it")
+      }
+    }
+
+    @Test("what a second start finds can be used and changed")
+    func control() throws {
+      try withDaemon { daemon in
+        try daemon.martlet("network", "create", "lab", "--ageing", "77", "--label", "a=b")
+        try daemon.martlet("network", "create", "closed", "--internal", "--ipv6")
+        let a = try daemon.sandbox("a", on: "lab")
+        try daemon.connect(a, to: "closed", ["--isolated"])
+        try daemon.martlet("fdb", "add", "lab", "02:00:00:00:00:77", "gateway")
+        let before = try (daemon.network("lab"), daemon.network("closed"), daemon.ask([Sandbox].self, "sandbox", "ls"))
+        try daemon.end(by: SIGKILL)
+        try daemon.start()
+        #expect(try daemon.network("lab").withoutCounters == before.0.withoutCounters)
+        #expect(try daemon.network("closed").withoutCounters == before.1.withoutCounters)
+        let sandboxes = try daemon.ask([Sandbox].self, "sandbox", "ls")
+        #expect(sandboxes.map(\.id) == before.2.map(\.id))
+        #expect(sandboxes.map(\.routes) == before.2.map(\.routes))
+        #expect(try daemon.forwardingEntries("lab").contains { $0.mac == "02:00:00:00:00:77" && $0.static })
+
+        let b = try daemon.sandbox("b", on: "lab")
+        #expect(try b.reaches(daemon.endpoint(of: a, on: "lab").ipv4))
+        try daemon.disconnect(a, from: "lab")
+        try daemon.disconnect(a, from: "closed")
+        #expect(try a.linkNames() == ["lo"])
+        try daemon.martlet("sandbox", "rm", a.name)
+        try daemon.martlet("network", "rm", "closed")
+      }
+    }
+
+    @Test("an endpoint whose namespace went is collected, and its address free again", arguments: [false, true])
+    func collection(whileRunning: Bool) throws {
+      try withDaemon { daemon in
+        try daemon.martlet("network", "create", "lab", "--subnet", "10.9.0.0/24")
+        let lost = try daemon.sandbox("lost", on: "lab", "--ip", "10.9.0.7")
+        let stays = try daemon.sandbox("stays", on: "lab", "--ip", "10.9.0.8")
+        #expect(try stays.reaches("10.9.0.7"))
+        if whileRunning {
+          try lost.remove()
+        } else {
+          try daemon.end(by: SIGTERM)
+          try lost.remove()
+          try daemon.start()
+        }
+        try eventually("the endpoint is collected") {
+          try daemon.network("lab").endpoints.map(\.sandbox) == [stays.name]
+        }
+        let entries = try daemon.forwardingEntries("lab")
+        #expect(entries.allSatisfy { $0.port.kind == "gateway" || $0.port.endpoint != nil })
+        try daemon.martlet("sandbox", "rm", lost.name)
+        let next = try daemon.sandbox("next", on: "lab", "--ip", "10.9.0.7")
+        #expect(try next.reaches("10.9.0.8"))
+      }
+    }
+  }
+}
+
+extension Network {
+  /// For comparisons: traffic goes on counting.
+  var withoutCounters: Network {
+    var copy = self
+    for index in copy.endpoints.indices { copy.endpoints[index].counters = Counters() }
+    return copy
+  }
+}
