@@ -7,7 +7,7 @@ struct VerifyReceive: ParsableCommand {
     abstract: "Receive from verify-send and count what was lost, duplicated, reordered or corrupted.",
     discussion: """
       Ends when nothing has come for a second after the first datagram, and at the latest after --seconds. \
-      A datagram is reordered as RFC 4737 section 3.3 defines it: its number is below one that came before.
+      A datagram is reordered as RFC 4737 section 3.3 defines it: its number is below one that came before; a duplicate is not counted as that too.
       """)
 
   /// Silence for so long means that the sender has ended.
@@ -86,9 +86,13 @@ struct Arrivals {
     case .intact(let sequence) where sequence >= counts.expected: counts.foreign += 1
     case .intact(let sequence):
       counts.received += 1
-      if seen[Int(sequence)] { counts.duplicated += 1 }
+      if seen[Int(sequence)] {
+        counts.duplicated += 1
+      } else if sequence < next {
+        counts.reordered += 1
+      }
       seen[Int(sequence)] = true
-      if sequence < next { counts.reordered += 1 } else { next = sequence + 1 }
+      next = max(next, sequence + 1)
     }
   }
 }

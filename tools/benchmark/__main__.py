@@ -16,9 +16,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--suite", choices=SUITES, default="l2", help="what to measure (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=3, help="seconds a measurement (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="two rounds of one second: to see that it works, not to cite")
+    parser.add_argument("--quick", action="store_true", help="two rounds of a second: to see that it works")
     parser.add_argument("--congestion-control", default="cubic", metavar="NAME", help="TCP's (default: %(default)s)")
-    parser.add_argument("--prototype", type=Path, metavar="DIR", help="also measure the C prototype sw.c in this directory")
+    parser.add_argument("--prototype", type=Path, metavar="DIR", help="measure the C prototype DIR/sw.c as well")
     parser.add_argument("--without-martlet", action="store_true", help="measure the others only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round to this file")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
@@ -58,7 +58,12 @@ def main() -> int:
     for line in missed:
         print(f"Goal missed. {line}")
     if options.json:
-        record = {"suite": options.suite, "seconds": options.seconds, "machine": machine(conditions), "results": results.as_json()}
+        record = {
+            "suite": options.suite,
+            "seconds": options.seconds,
+            "machine": machine(conditions),
+            "results": results.as_json(),
+        }
         options.json.write_text(json.dumps(record, indent=2) + "\n")
     return 1 if missed and options.check else 0
 

@@ -56,7 +56,8 @@ class Results:
         for metric, by_contender in self.series.items():
             ratio = spread(self.ratios(metric, other), digits=2)
             goal = str(metric.goal) if metric.goal and other == goals_of else ""
-            rows.append([metric.name, metric.unit, spread(by_contender[base]), spread(by_contender[other]), ratio, goal])
+            figures = [spread(by_contender[base]), spread(by_contender[other])]
+            rows.append([metric.name, metric.unit, *figures, ratio, goal])
         return markdown(rows)
 
     def as_json(self) -> list[dict]:

@@ -80,13 +80,11 @@ def introduction(suite: str, rounds: int, conditions: Conditions) -> str:
 
 def machine(conditions: Conditions) -> dict[str, str]:
     """What a reader must know to compare a table with another."""
-    model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "kernel": platform.release(),
-        "cpus": f"{os.cpu_count()} x {model}",
+        "cpus": f"{os.cpu_count()} x {models[0] if models else platform.machine()}",
         "congestion control": conditions.congestion_control,
         "MTU": str(MTU),
         "bridge-nf-call-iptables": "0 unless named" if KernelBridge.has_br_netfilter() else "absent",

@@ -18,7 +18,7 @@ run_enclosed() {
     TMPDIR=/run/tmp exec "$@"' enclosure "$@"
 }
 
-# contain UNSHARE-OPTIONS... -- COMMAND...: runs the command so that all its descendants end with it, and with this tool.
+# contain UNSHARE-OPTIONS... -- COMMAND...: runs the command so that all its descendants end with it and with us.
 # Returns the command's exit status; ends the tool with 128 + n when signal n comes.
 contain() {
   # Each link of the chain is killed when the one before it dies, so that even SIGKILL of the tool leaves nothing.

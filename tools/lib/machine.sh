@@ -21,7 +21,7 @@ check_io_uring() {
     fail "io_uring is switched off: sysctl kernel.io_uring_disabled=0 switches it on"
   fi
   # io_uring_setup(2) is number 425 on every architecture; without parameters it answers EFAULT where it exists.
-  python3 - <<'PYTHON' || fail "the kernel refuses io_uring_setup: it was built without it, or a seccomp profile blocks it"
+  python3 - <<'PYTHON' || fail "the kernel refuses io_uring: it was built without it, or a seccomp profile blocks it"
 import ctypes, errno, sys
 ctypes.CDLL(None, use_errno=True).syscall(425, 1, None)
 sys.exit(ctypes.get_errno() != errno.EFAULT)

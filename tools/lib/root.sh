@@ -14,5 +14,6 @@ become_root() {
 
 # What root built belongs to the person who called sudo, or that person's next build would fail.
 return_build_directory() {
-  if [ -n "${SUDO_UID:-}" ] && [ -d "$tree/.build" ]; then chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$tree/.build"; fi
+  if [ -z "${SUDO_UID:-}" ] || [ ! -d "$tree/.build" ]; then return; fi
+  chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$tree/.build"
 }

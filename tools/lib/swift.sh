@@ -12,7 +12,7 @@ find_swift() {
   command -v swift >/dev/null || fail "Swift $swift_minimum or newer is not on PATH; $swift_advice"
   version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/\1/p' | head -n 1)
   is_at_least "${version:-0}" "$swift_minimum" ||
-    fail "Swift $swift_minimum or newer is needed, $(command -v swift) is ${version:-of an unknown version}; $swift_advice"
+    fail "Swift $swift_minimum or newer is needed, $(command -v swift) is ${version:-unknown}; $swift_advice"
 }
 
 # SwiftPM leaves directories behind where TMPDIR points; in .build they do no harm.
