@@ -23,8 +23,8 @@ extension SystemTests {
           counted = try daemon.statistics("lab")
           return counted.rxFrames + counted.floodedCopies == counted.txFrames + counted.drops.values.reduce(0, +)
         }
-        #expect(counted.rxFrames > 100_000, "that was no flood")
-        #expect(counted.floodedCopies > 10_000)
+        #expect(counted.rxFrames > 10_000, "that was no flood")
+        #expect(counted.floodedCopies > 1000)
 
         for sandbox in sandboxes {
           try eventually("the switch got what \(sandbox.name) sent") {

@@ -4,12 +4,6 @@ import Glibc
 
 /// A martletd in a namespace of its own, with files of its own, and the `martlet` that speaks to it.
 final class Daemon {
-  /// What a command that was refused said.
-  struct Refusal {
-    let status: Int32
-    let complaint: String
-  }
-
   let namespace: Namespace
   let stateDirectory: String
   let socket: String

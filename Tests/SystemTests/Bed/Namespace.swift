@@ -74,8 +74,18 @@ struct Namespace {
     }
   }
 
-  /// Whether an address answers echo requests: one of `count` at least.
+  /// Whether an address answers one of `count` echo requests at least.
   func reaches(_ address: String, count: Int = 3, options: String...) throws -> Bool {
-    try start(["ping", "-n", "-q", "-c", "\(count)", "-i", "0.2", "-W", "1"] + options + [address]).end().status == 0
+    try ping(address, count: count, options).end().status == 0
+  }
+
+  /// Those of the addresses that answer. Asks all at once.
+  func answering(_ addresses: [String], count: Int = 2) throws -> [String] {
+    let programs = try addresses.map { try ping($0, count: count) }
+    return try zip(addresses, programs).filter { try $1.end().status == 0 }.map(\.0)
+  }
+
+  private func ping(_ address: String, count: Int, _ options: [String] = []) throws -> Program {
+    try start(["ping", "-n", "-q", "-c", "\(count)", "-i", "0.2", "-W", "1"] + options + [address])
   }
 }
