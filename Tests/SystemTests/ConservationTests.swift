@@ -14,7 +14,9 @@ extension SystemTests {
     func balance() throws {
       try withDaemon { daemon in
         try daemon.martlet("network", "create", "lab", "--ipv6", "--subnet", "10.9.0.0/24")
-        let sandboxes = try (0..<Self.sandboxCount).map { try daemon.sandbox("s\($0)", on: "lab", "--ip", "10.9.0.1\($0)") }
+        let sandboxes = try (0..<Self.sandboxCount).map {
+          try daemon.sandbox("s\($0)", on: "lab", "--ip", "10.9.0.1\($0)")
+        }
         try flood(sandboxes)
 
         // Traffic rests when the last frames have been written: then it balances, and not before.

@@ -27,11 +27,14 @@ extension SystemTests {
     func tags() throws {
       try withPair { _, a, b in
         let payload = Array("tagged".utf8)
-        let frames = [[(0x8100, 0x002A)], [(0x8100, 0xE000)], [(0x88A8, 0x0007)], [(0x88A8, 0x0007), (0x8100, 0x6FFE)]]
-          .map { RawFrame(to: Self.broadcast, from: Self.station, tags: $0, payload: payload) }
+        let frames = [
+          [(0x8100, 0x002A)], [(0x8100, 0xE000)], [(0x88A8, 0x0007)], [(0x88A8, 0x0007), (0x8100, 0x6FFE)],
+        ]
+        .map { RawFrame(to: Self.broadcast, from: Self.station, tags: $0, payload: payload) }
         // A full packet behind a tag: four bytes more than without.
         let full = RawFrame(
-          to: Self.broadcast, from: Self.station, tags: [(0x8100, 0x002A)], payload: Array(repeating: 0xA5, count: 1500))
+          to: Self.broadcast, from: Self.station, tags: [(0x8100, 0x002A)], payload: Array(repeating: 0xA5, count: 1500)
+        )
         let capture = try Capture(at: b)
         try a.send(frames + [full, Self.last])
         try capture.wait(for: Self.last)
@@ -43,7 +46,8 @@ extension SystemTests {
     func taggedInterfaces() throws {
       try withPair { _, a, b in
         for (sandbox, address) in [(a, "10.42.0.1/24"), (b, "10.42.0.2/24")] {
-          let added = try sandbox.attempt("ip", "link", "add", "link", "eth0", "name", "vlan42", "type", "vlan", "id", "42")
+          let added = try sandbox.attempt(
+            "ip", "link", "add", "link", "eth0", "name", "vlan42", "type", "vlan", "id", "42")
           if added.complaint.contains("Unknown device type") { try Test.cancel("this kernel has no VLAN interfaces") }
           try #require(added.status == 0, "\(added.complaint)")
           try sandbox.run("ip", "addr", "add", address, "dev", "vlan42")
@@ -117,7 +121,8 @@ extension SystemTests {
         let header = RawFrame(bytes: Array(RawFrame(to: Self.broadcast, from: Self.station).bytes.prefix(14)))
         // Version 15, header length 4 bytes, total length beyond the frame.
         let broken = RawFrame(
-          to: Self.broadcast, from: Self.station, type: 0x0800, payload: [0xF1, 0, 0xFF, 0xFF] + Array(repeating: 7, count: 40))
+          to: Self.broadcast, from: Self.station, type: 0x0800,
+          payload: [0xF1, 0, 0xFF, 0xFF] + Array(repeating: 7, count: 40))
         let capture = try Capture(at: b)
         try a.send([header, broken, Self.last])
         try capture.wait(for: Self.last)

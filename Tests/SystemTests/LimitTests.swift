@@ -6,9 +6,6 @@ import Testing
 extension SystemTests {
   @Suite("Where the machine gives no more")
   struct Limits {
-    /// What a daemon needs for itself, and some endpoints.
-    private static let descriptors = 64
-
     private func expectOneLine(_ outcome: Program.Outcome, about words: String...) {
       #expect(outcome.status == 1, "\(outcome.complaint)")
       #expect(outcome.complaint.split(separator: "\n").count == 1, "\(outcome.complaint)")
@@ -27,30 +24,40 @@ extension SystemTests {
       }
     }
 
-    @Test("without file descriptors connecting is refused, and works again when some are free")
-    func descriptors() throws {
+    @Test("a daemon that may have too few file descriptors does not start, and says so")
+    func fewDescriptors() throws {
       try withTestbed { testbed in
         let daemon = try testbed.makeDaemon()
-        try daemon.start(["prlimit", "--nofile=\(Self.descriptors)"])
-        try daemon.martlet("network", "create", "lab")
-        var connected: [Namespace] = []
-        var refused: (sandbox: Namespace, outcome: Program.Outcome)?
-        while refused == nil, connected.count < Self.descriptors {
-          let sandbox = try daemon.sandbox("s\(connected.count)")
-          let outcome = try daemon.attempt(["network", "connect", "lab", sandbox.name])
-          if outcome.status == 0 { connected.append(sandbox) } else { refused = (sandbox, outcome) }
-        }
-        let (sandbox, outcome) = try #require(refused)
-        expectOneLine(outcome)
-        #expect(connected.count > 2)
-        #expect(try sandbox.linkNames() == ["lo"])
-        #expect(try daemon.network("lab").endpoints.count == connected.count)
-        #expect(try daemon.namespace.linkNames().count == 2, "lo and the gateway")
-        #expect(try connected[0].reaches(daemon.endpoint(of: connected[1], on: "lab").ipv4))
+        expectOneLine(try daemon.launch(["prlimit", "--nofile=64"]).end(), about: "descriptors")
+        #expect(!FileManager.default.fileExists(atPath: daemon.socket))
+        try daemon.start()
+      }
+    }
 
-        for sandbox in connected.suffix(2) { try daemon.disconnect(sandbox, from: "lab") }
-        try daemon.connect(sandbox, to: "lab")
-        #expect(try sandbox.reaches(daemon.endpoint(of: connected[0], on: "lab").ipv4))
+    /// One descriptor more each time, so that each step of connecting fails in turn for want of one.
+    @Test("without file descriptors connecting is refused and leaves nothing, and works again when there are some")
+    func descriptors() throws {
+      try withDaemon { daemon in
+        try daemon.martlet("network", "create", "lab")
+        let a = try daemon.sandbox("a", on: "lab")
+        let b = try daemon.sandbox("b")
+        func state() throws -> String {
+          try "\(daemon.network("lab").withoutCounters)" + daemon.namespace.configuration() + b.configuration()
+        }
+        let before = try state()
+        var refusals = 0
+        // The first one is for the client's own connection.
+        for spare in 1...20 {
+          try daemon.limitDescriptors(spare: spare)
+          let outcome = try daemon.attempt(["network", "connect", "lab", b.name])
+          try daemon.limitDescriptors(spare: 1000)
+          if outcome.status == 0 { break }
+          refusals += 1
+          expectOneLine(outcome)
+          #expect(try state() == before, "refused with \(spare) descriptors: \(outcome.complaint)")
+        }
+        #expect(refusals > 1)
+        #expect(try a.reaches(daemon.endpoint(of: b, on: "lab").ipv4))
       }
     }
 
@@ -59,7 +66,8 @@ extension SystemTests {
       try withTestbed { testbed in
         let daemon = try testbed.makeDaemon()
         let before = try daemon.namespace.configuration()
-        expectOneLine(try daemon.launch(["setpriv", "--bounding-set=-\(name)"]).end(), about: "CAP_\(name.uppercased())")
+        expectOneLine(
+          try daemon.launch(["setpriv", "--bounding-set=-\(name)"]).end(), about: "CAP_\(name.uppercased())")
         #expect(!FileManager.default.fileExists(atPath: daemon.socket))
         #expect(try daemon.namespace.configuration() == before)
       }

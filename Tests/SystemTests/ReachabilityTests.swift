@@ -46,11 +46,14 @@ extension SystemTests {
         let outside = try makeOutside(of: host)
         try allowForwarding(host)
         try daemon.martlet("network", "create", "open", "--subnet", "10.1.0.0/24", "--subnet", "fd01::/64")
-        try daemon.martlet("network", "create", "closed", "--subnet", "10.2.0.0/24", "--subnet", "fd02::/64", "--internal")
+        try daemon.martlet(
+          "network", "create", "closed", "--subnet", "10.2.0.0/24", "--subnet", "fd02::/64", "--internal")
         let a = try daemon.sandbox("a", on: "open", "--ip", "10.1.0.2", "--ip6", "fd01::2")
         let b = try daemon.sandbox("b", on: "closed", "--ip", "10.2.0.2", "--ip6", "fd02::2")
         // Without these the outcome below could be for want of a route.
-        let (beyond, opened, closed) = (["198.51.100.2", "2001:db8::2"], ["10.1.0.2", "fd01::2"], ["10.2.0.2", "fd02::2"])
+        let (beyond, opened, closed) = (
+          ["198.51.100.2", "2001:db8::2"], ["10.1.0.2", "fd01::2"], ["10.2.0.2", "fd02::2"]
+        )
         // The kernel brings veth pairs up in its own time.
         try eventually("the host forwards") { try a.answering(beyond) == beyond }
         #expect(try outside.answering(opened) == opened)

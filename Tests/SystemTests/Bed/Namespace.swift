@@ -56,12 +56,15 @@ struct Namespace {
   }
 
   /// Everything of the network stack that lasts: what must be the same before and after a command that was refused.
+  ///
+  /// But for what the kernel does in its own time after an interface comes up: its state, and link-local IPv6.
   func configuration() throws -> String {
-    var text = try run("ip", "-d", "link") + run("ip", "addr")
+    var text = try run("ip", "-d", "link") + run("ip", "addr", "show", "scope", "global")
     for family in ["-4", "-6"] {
       text += try run("ip", family, "rule") + run("ip", family, "route", "show", "table", "all")
     }
-    return text
+    let lines = text.split(separator: "\n").filter { !$0.contains("fe80::") && !$0.contains("ff00::/8") }
+    return lines.map { $0.replacing(#/NO-CARRIER,|,LOWER_UP| state \w+| linkdown/#, with: "") }.joined(separator: "\n")
   }
 
   // MARK: Probes
