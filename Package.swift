@@ -98,6 +98,7 @@ let package = Package(
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
     tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),
     tests("DaemonTests", ["martletd", "ControlModel", logging]),
+    tests("LoadTests", ["martlet-load"]),
     tests("SystemTests", ["ControlModel"], resources: [.copy("Programs")]),
     tests("TidyTests", []),
   ]

@@ -55,14 +55,17 @@ struct ConnectPlan {
     }
   }
 
-  private static func refuseInterfaceSettings(_ request: ConnectRequest, _ network: NetworkRecord) throws(ControlError) {
+  private static func refuseInterfaceSettings(_ request: ConnectRequest, _ network: NetworkRecord) throws(ControlError)
+  {
     let given: [(String, Bool)] = [
       ("address", request.ip != nil || request.ip6 != nil), ("MAC", request.mac != nil),
-      ("interface name", request.interface != nil), ("MTU", request.mtu != nil), ("isolation", request.isolated == true),
+      ("interface name", request.interface != nil), ("MTU", request.mtu != nil),
+      ("isolation", request.isolated == true),
     ]
     if let first = given.first(where: \.1) {
       throw ControlError(
-        .invalid, "network \(network.name) of the driver \(network.driver.rawValue) gives no interface: it takes no \(first.0)")
+        .invalid,
+        "network \(network.name) of the driver \(network.driver.rawValue) gives no interface: it takes no \(first.0)")
     }
   }
 
@@ -86,7 +89,8 @@ struct ConnectPlan {
       throw ControlError(.invalid, "MAC \(text.quoted) is no address such as 02:42:ac:11:00:02")
     }
     guard mac.isValidSource else {
-      throw ControlError(.invalid, "MAC \(mac) is \(mac == .zero ? "zero" : "a group address"): an interface needs a unicast one")
+      throw ControlError(
+        .invalid, "MAC \(mac) is \(mac == .zero ? "zero" : "a group address"): an interface needs a unicast one")
     }
     return mac
   }

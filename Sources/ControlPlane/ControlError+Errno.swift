@@ -8,7 +8,8 @@ extension ControlError {
     switch errno.code {
     case EMFILE, ENFILE:
       self.init(
-        .exhausted, "\(errno.operation): the daemon has no file descriptor left: raise its limit (LimitNOFILE=, ulimit -n)")
+        .exhausted,
+        "\(errno.operation): the daemon has no file descriptor left: raise its limit (LimitNOFILE=, ulimit -n)")
     case EPERM, EACCES:
       self.init(.system, "\(errno): martletd needs CAP_NET_ADMIN and CAP_SYS_ADMIN")
     default:

@@ -9,6 +9,8 @@ public final class ControlPlane: ControlService {
   /// As Docker's: an announcement may be lost, or come before a neighbour's interface is up.
   static let announcementCount = 3
   static let announcementIntervalMilliseconds = 1000
+  /// How long a namespace that lost its path may go unnoticed.
+  static let sweepIntervalMilliseconds = 2000
 
   private let controller: Mutex<Controller>
   private let background: Background
@@ -37,15 +39,25 @@ public final class ControlPlane: ControlService {
     let made = try Controller(dataPlane: dataPlane, host: host, stateDirectory: stateDirectory, logger: logger) { id in
       for number in 1..<Self.announcementCount {
         background.run(after: .milliseconds(number * Self.announcementIntervalMilliseconds)) {
-          $0.controller.withLock { $0.announce(id) }
+          $0.unlessStopped { $0.announce(id) }
         }
       }
     }
     controller = Mutex(made)
     background.owner.withLock { $0.value = self }
     dataPlane.onPortLost { port in
-      background.run(after: .seconds(0)) { $0.controller.withLock { $0.portLost(port) } }
+      background.run(after: .seconds(0)) { $0.unlessStopped { $0.portLost(port) } }
     }
+    background.run(after: .milliseconds(Self.sweepIntervalMilliseconds)) { $0.sweep() }
+  }
+
+  private func unlessStopped(_ body: (Controller) -> Void) {
+    controller.withLock { if !$0.isStopped { body($0) } }
+  }
+
+  private func sweep() {
+    unlessStopped { $0.sweep() }
+    background.run(after: .milliseconds(Self.sweepIntervalMilliseconds)) { $0.sweep() }
   }
 
   /// Called, on a thread of its own, when a client asked the daemon to stop.
@@ -155,7 +167,8 @@ public final class ControlPlane: ControlService {
   }
 
   public func flushForwardingEntries(network: String, port: String?) throws(ControlError) {
-    try locked { controller throws(ControlError) in try controller.flushForwardingEntries(network: network, port: port) }
+    try locked { controller throws(ControlError) in try controller.flushForwardingEntries(network: network, port: port)
+    }
   }
 
   public func statistics(network: String?) throws(ControlError) -> Statistics {
@@ -163,6 +176,9 @@ public final class ControlPlane: ControlService {
   }
 
   // MARK: The end
+
+  /// From its return on, nothing is asked of the data plane but what a client asks for.
+  public func stop() { controller.withLock { $0.isStopped = true } }
 
   public func shutdown(_ request: ShutdownRequest) throws(ControlError) {
     if request.purge { try locked { controller throws(ControlError) in try controller.purge() } }

@@ -39,7 +39,8 @@ extension Controller {
     let namespace = try namespace(at: name)
     try checkSandboxLimit()
     var adoptedName = name.lastComponent
-    if namespace.path != host.namespacePath(named: adoptedName) || (try? Name.check(adoptedName, of: "sandbox")) == nil {
+    if namespace.path != host.namespacePath(named: adoptedName) || (try? Name.check(adoptedName, of: "sandbox")) == nil
+    {
       adoptedName = "netns-\(namespace.inode)"
     }
     if try store.sandbox(exactly: adoptedName) != nil { adoptedName = "netns-\(namespace.inode)" }
@@ -66,7 +67,8 @@ extension Controller {
     }
     if network.driver == .bridge, isOwn {
       throw ControlError(
-        .invalid, "sandbox \(sandbox.name) has the daemon's own namespace, which reaches network \(network.name) by its gateway")
+        .invalid,
+        "sandbox \(sandbox.name) has the daemon's own namespace, which reaches network \(network.name) by its gateway")
     }
     for endpoint in try store.endpoints(ofSandbox: sandbox.id) {
       guard let other = try store.network(id: endpoint.networkId) else { continue }
@@ -74,7 +76,8 @@ extension Controller {
         let exclusive = other.driver != .bridge ? other : network
         throw ControlError(
           .conflict,
-          "network \(exclusive.name) of the driver \(exclusive.driver.rawValue) allows no other: disconnect sandbox \(sandbox.name) from \(other.name) first")
+          "network \(exclusive.name) of the driver \(exclusive.driver.rawValue) allows no other: disconnect sandbox \(sandbox.name) from \(other.name) first"
+        )
       }
     }
   }

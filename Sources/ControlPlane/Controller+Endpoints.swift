@@ -52,7 +52,7 @@ extension Controller {
         where link.alias == InterfaceMark.endpoint(endpoint.id) || link.name == temporary {
           try host.removeLink(link.name, in: namespace)
         }
-      } catch where error.code == .notFound {
+      } catch  where error.code == .notFound {
         continue
       }
     }
@@ -142,39 +142,6 @@ extension Controller {
       try store.update(new)
     }
     return try view(new)
-  }
-
-  // MARK: Loss
-
-  /// A port whose descriptor has died: its namespace or its interface is gone.
-  func portLost(_ port: DataPlanePort) {
-    if let id = endpointPorts.first(where: { $0.value == port })?.key {
-      attempt("collect endpoint \(id)") { () throws(ControlError) in
-        guard let endpoint = try store.endpoint(id: id) else { return }
-        try collect(endpoint, because: "its interface or namespace is gone")
-      }
-    } else if let id = gatewayPorts.first(where: { $0.value == port })?.key {
-      attempt("gateway of network \(id)") { () throws(ControlError) in
-        guard let network = try store.network(id: id) else { return }
-        logger.warning("gateway interface of network \(network.name) was removed by someone else: making it anew")
-        try lowerGateway(network)
-        try change { rollback throws(ControlError) in try raiseGateway(network, &rollback) }
-      }
-    }
-  }
-
-  /// Takes an endpoint away that nobody disconnected.
-  func collect(_ endpoint: EndpointRecord, because reason: String) throws(ControlError) {
-    let sandbox = try store.sandbox(id: endpoint.sandboxId)
-    let network = try store.network(id: endpoint.networkId)
-    logger.warning(
-      "endpoint of sandbox \(sandbox?.name ?? "?") on network \(network?.name ?? "?") collected: \(reason)",
-      metadata: ["endpoint": "\(endpoint.id)"])
-    try removeEndpoint(endpoint)
-    if let sandbox {
-      refreshDefaultRoutes(in: sandbox)
-      try removeIfImplicit(sandbox)
-    }
   }
 }
 

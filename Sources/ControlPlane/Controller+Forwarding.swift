@@ -21,7 +21,8 @@ extension Controller {
     return try dataPlane.forwardingEntries(handle).compactMap { entry in
       guard let port = ports[entry.port] else { return nil }
       return ForwardingEntry(
-        mac: entry.mac.description, port: port, static: entry.isStatic, ageSeconds: entry.isStatic ? 0 : entry.ageSeconds)
+        mac: entry.mac.description, port: port, static: entry.isStatic,
+        ageSeconds: entry.isStatic ? 0 : entry.ageSeconds)
     }
   }
 
@@ -70,7 +71,8 @@ extension Controller {
     let (port, endpoint) = try port(request.port, of: network)
     let kept = try store.staticEntries(ofNetwork: network.id)
     guard kept.count < network.fdbLimit || kept.contains(where: { $0.mac == mac }) else {
-      throw ControlError(.exhausted, "network \(network.name) has \(kept.count) static entries, as many as its MAC table takes")
+      throw ControlError(
+        .exhausted, "network \(network.name) has \(kept.count) static entries, as many as its MAC table takes")
     }
     try change { rollback throws(ControlError) in
       try dataPlane.addForwardingEntry(mac, port: port)

@@ -39,7 +39,8 @@ extension Controller {
 
   private func checkGatewayInterface(_ name: String) throws(ControlError) {
     if try host.links(in: host.own).contains(where: { $0.name == name }) {
-      throw ControlError(.conflict, "interface \(name) exists already on the host: choose another name for the gateway's")
+      throw ControlError(
+        .conflict, "interface \(name) exists already on the host: choose another name for the gateway's")
     }
   }
 
@@ -78,7 +79,9 @@ extension Controller {
   private func listSandboxes(of endpoints: [EndpointRecord]) throws(ControlError) -> String {
     let shown = 5
     var names: [String] = []
-    for endpoint in endpoints.prefix(shown) { names.append(try store.sandbox(id: endpoint.sandboxId)?.name ?? endpoint.id) }
+    for endpoint in endpoints.prefix(shown) {
+      names.append(try store.sandbox(id: endpoint.sandboxId)?.name ?? endpoint.id)
+    }
     let rest = endpoints.count > shown ? " and \(endpoints.count - shown) more" : ""
     return "sandbox \(names.joined(separator: ", "))\(rest)"
   }
@@ -125,11 +128,13 @@ extension Controller {
     if let mtu = change.mtu {
       new.mtu = try NetworkPlan.check(mtu, in: Limits.mtu, "MTU")
       if mtu < Limits.ipv6MTUMinimum, try store.subnets(ofNetwork: old.id).contains(where: \.isIpv6) {
-        throw ControlError(.invalid, "MTU \(mtu): network \(old.name) has IPv6, which needs at least \(Limits.ipv6MTUMinimum)")
+        throw ControlError(
+          .invalid, "MTU \(mtu): network \(old.name) has IPv6, which needs at least \(Limits.ipv6MTUMinimum)")
       }
       if let larger = try store.endpoints(ofNetwork: old.id).first(where: { ($0.mtu ?? 0) > mtu }) {
         throw ControlError(
-          .conflict, "MTU \(mtu): endpoint \(Identifier.short(larger.id)) was given MTU \(larger.mtu!): disconnect it first")
+          .conflict,
+          "MTU \(mtu): endpoint \(Identifier.short(larger.id)) was given MTU \(larger.mtu!): disconnect it first")
       }
     }
     return new
@@ -151,7 +156,8 @@ extension Controller {
   ) throws(ControlError) {
     var interfaces: [(name: String, namespace: NamespaceReference)] = []
     if gatewayPorts[old.id] != nil { interfaces.append((old.gatewayInterface!, host.own)) }
-    for endpoint in try store.endpoints(ofNetwork: old.id) where endpoint.mtu == nil && endpointPorts[endpoint.id] != nil {
+    for endpoint in try store.endpoints(ofNetwork: old.id)
+    where endpoint.mtu == nil && endpointPorts[endpoint.id] != nil {
       guard let sandbox = try store.sandbox(id: endpoint.sandboxId), let namespace = try namespaceNow(of: sandbox),
         let link = try link(of: endpoint, in: namespace)
       else { continue }

@@ -92,7 +92,8 @@ extension Controller {
   private func removeOrphans() throws(ControlError) {
     let networks = try store.networks()
     let known = Set(networks.map { InterfaceMark.gateway(network: $0.id) })
-    for link in try host.links(in: host.own) where link.alias.hasPrefix(InterfaceMark.prefix) && !known.contains(link.alias) {
+    for link in try host.links(in: host.own)
+    where link.alias.hasPrefix(InterfaceMark.prefix) && !known.contains(link.alias) {
       logger.warning("interface \(link.name) is of an earlier daemon and in no record: removed")
       attempt("remove \(link.name)") { () throws(ControlError) in try host.removeLink(link.name, in: host.own) }
     }

@@ -45,7 +45,8 @@ extension Controller {
         try store.deleteSandbox(id)
       }
       let namespace = try host.makeNamespace(named: name)
-      rollback.add("remove namespace \(name)") { [host] () throws(ControlError) in try host.removeNamespace(named: name) }
+      rollback.add("remove namespace \(name)") { [host] () throws(ControlError) in try host.removeNamespace(named: name)
+      }
       sandbox.inode = Int64(bitPattern: namespace.inode)
       sandbox.state = .settled
       try store.update(sandbox)
@@ -58,9 +59,9 @@ extension Controller {
     do throws(ControlError) {
       _ = try host.namespace(at: path)
       return true
-    } catch where error.code == .notFound {
+    } catch  where error.code == .notFound {
       return false
-    } catch where error.code == .invalid {
+    } catch  where error.code == .invalid {
       return true
     }
   }
@@ -79,7 +80,8 @@ extension Controller {
     let inode = Int64(bitPattern: namespace.inode)
     if let other = try store.sandboxes(inode: inode).first {
       throw ControlError(
-        .conflict, "\(namespace.path) is the namespace of sandbox \(other.name) already: share it with --share \(other.name)")
+        .conflict,
+        "\(namespace.path) is the namespace of sandbox \(other.name) already: share it with --share \(other.name)")
     }
     return SandboxRecord(
       id: Identifier.random(), name: name, path: namespace.path, inode: inode, origin: .adopted, ownsNamespace: false,
@@ -117,7 +119,7 @@ extension Controller {
   private func namespaceIfThere(_ path: String) throws(ControlError) -> NamespaceReference? {
     do throws(ControlError) {
       return try host.namespace(at: path)
-    } catch where error.code == .notFound || error.code == .invalid {
+    } catch  where error.code == .notFound || error.code == .invalid {
       return nil
     }
   }
@@ -147,9 +149,12 @@ extension Controller {
     let endpoints = try store.endpoints(ofSandbox: sandbox.id)
     guard endpoints.isEmpty else {
       var networks: [String] = []
-      for endpoint in endpoints { networks.append(try store.network(id: endpoint.networkId)?.name ?? endpoint.networkId) }
+      for endpoint in endpoints {
+        networks.append(try store.network(id: endpoint.networkId)?.name ?? endpoint.networkId)
+      }
       throw ControlError(
-        .conflict, "sandbox \(sandbox.name) is connected to network \(networks.joined(separator: ", ")): disconnect it first")
+        .conflict,
+        "sandbox \(sandbox.name) is connected to network \(networks.joined(separator: ", ")): disconnect it first")
     }
     try removeSandbox(sandbox)
   }

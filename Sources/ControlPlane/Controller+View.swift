@@ -21,7 +21,8 @@ extension Controller {
   }
 
   func view(_ endpoint: EndpointRecord) throws(ControlError) -> Endpoint {
-    guard let network = try store.network(id: endpoint.networkId), let sandbox = try store.sandbox(id: endpoint.sandboxId)
+    guard let network = try store.network(id: endpoint.networkId),
+      let sandbox = try store.sandbox(id: endpoint.sandboxId)
     else { throw ControlError(.system, "endpoint \(endpoint.id) has lost its network or sandbox") }
     let port = endpointPorts[endpoint.id]
     let isUp = endpoint.state == .settled && (port != nil || network.driver != .bridge)
@@ -30,7 +31,8 @@ extension Controller {
     return Endpoint(
       id: endpoint.id, network: network.name, sandbox: sandbox.name, netns: sandbox.path, interface: endpoint.interface,
       mac: endpoint.mac?.description ?? "", addresses: try store.addresses(ofEndpoint: endpoint.id).map(\.description),
-      aliases: endpoint.aliases, published: [], isolated: endpoint.isIsolated, guard: false, macLimit: endpoint.macLimit,
+      aliases: endpoint.aliases, published: [], isolated: endpoint.isIsolated, guard: false,
+      macLimit: endpoint.macLimit,
       mtu: network.driver == .bridge ? endpoint.mtu ?? network.mtu : 0, state: isUp ? "up" : "down",
       detail: isUp ? nil : detail, counters: port.map { dataPlane.counters($0) } ?? Counters())
   }

@@ -26,6 +26,8 @@ final class Controller {
   var gatewayPorts: [String: DataPlanePort] = [:]
   /// By the endpoint's id.
   var endpointPorts: [String: DataPlanePort] = [:]
+  /// Does nothing on its own any more.
+  var isStopped = false
   /// By the endpoint's id: why it is down.
   var troubles: [String: String] = [:]
 

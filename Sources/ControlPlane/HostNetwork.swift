@@ -78,7 +78,8 @@ public protocol HostNetwork: AnyObject, Sendable {
   func removeAddress(_ address: IPPrefix, from name: String, in namespace: NamespaceReference) throws(ControlError)
   func hasDefaultRoute(ipv6: Bool, in namespace: NamespaceReference) throws(ControlError) -> Bool
   func addDefaultRoute(via gateway: IPAddress, on name: String, in namespace: NamespaceReference) throws(ControlError)
-  func removeDefaultRoute(via gateway: IPAddress, on name: String, in namespace: NamespaceReference) throws(ControlError)
+  func removeDefaultRoute(via gateway: IPAddress, on name: String, in namespace: NamespaceReference)
+    throws(ControlError)
   func routes(in namespace: NamespaceReference) throws(ControlError) -> [Route]
   /// Prefixes of the daemon's namespace that lead somewhere already. Those over `interfaces` are left out.
   func routedPrefixes(except interfaces: Set<String>) throws(ControlError) -> [IPPrefix]

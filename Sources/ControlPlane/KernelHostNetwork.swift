@@ -25,7 +25,8 @@ public final class KernelHostNetwork: HostNetwork {
   public func claim() throws(ControlError) {
     guard flock(descriptor.number, LOCK_EX | LOCK_NB) == 0 else {
       throw ControlError(
-        .conflict, "another martletd works in this network namespace: stop it, or start this one in a namespace of its own")
+        .conflict,
+        "another martletd works in this network namespace: stop it, or start this one in a namespace of its own")
     }
   }
 
@@ -38,7 +39,7 @@ public final class KernelHostNetwork: HostNetwork {
       let namespace = try find(reference.path)
       guard namespace.inode == reference.inode else { throw gone }
       return namespace
-    } catch where error.code == .invalid {
+    } catch  where error.code == .invalid {
       throw gone
     }
   }
@@ -83,7 +84,7 @@ public final class KernelHostNetwork: HostNetwork {
   public func makeNamespace(named name: String) throws(ControlError) -> NamespaceReference {
     do throws(Errno) {
       return NamespaceReference(path: namespacePath(named: name), inode: try NetworkNamespace.create(name: name).inode)
-    } catch where error.code == EEXIST {
+    } catch  where error.code == EEXIST {
       throw ControlError(.conflict, "\(namespacePath(named: name)) exists already")
     } catch {
       throw ControlError(error)
@@ -93,7 +94,7 @@ public final class KernelHostNetwork: HostNetwork {
   public func removeNamespace(named name: String) throws(ControlError) {
     do throws(Errno) {
       try NetworkNamespace.remove(name: name)
-    } catch where error.code == ENOENT {
+    } catch  where error.code == ENOENT {
       return
     } catch {
       throw ControlError(error)
@@ -146,7 +147,7 @@ public final class KernelHostNetwork: HostNetwork {
       var socket = try RouteSocket(in: home)
       guard let link = try socket.link(named: name) else { throw Errno(ENODEV, "look up interface \(name)") }
       _ = try socket.moveLink(link.index, to: target, name: newName)
-    } catch where error.code == EEXIST {
+    } catch  where error.code == EEXIST {
       throw ControlError(.conflict, "\(namespace.path) has an interface \(newName) already")
     } catch {
       throw ControlError(error)

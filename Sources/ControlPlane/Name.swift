@@ -6,9 +6,11 @@ enum Name {
   static func check(_ name: String, of kind: String) throws(ControlError) {
     guard !name.isEmpty else { throw ControlError(.invalid, "a \(kind) needs a name") }
     guard name.utf8.count <= Limits.nameLength else {
-      throw ControlError(.invalid, "the \(kind)'s name has \(name.utf8.count) bytes: at most \(Limits.nameLength) are allowed")
+      throw ControlError(
+        .invalid, "the \(kind)'s name has \(name.utf8.count) bytes: at most \(Limits.nameLength) are allowed")
     }
-    guard name.utf8.first!.isLetterOrDigit, name.utf8.allSatisfy({ $0.isLetterOrDigit || "_.-".utf8.contains($0) }) else {
+    guard name.utf8.first!.isLetterOrDigit, name.utf8.allSatisfy({ $0.isLetterOrDigit || "_.-".utf8.contains($0) })
+    else {
       throw ControlError(
         .invalid, "\(kind) name \(name.quoted): allowed are letters, digits, _ . and -, the first a letter or digit")
     }
@@ -20,12 +22,15 @@ enum Name {
   /// What dev_valid_name() of net/core/dev.c takes, less what the kernel gives a meaning of its own (`%`, `all`, `default`).
   static func checkInterface(_ name: String) throws(ControlError) {
     guard (1...Limits.interfaceNameLength).contains(name.utf8.count) else {
-      throw ControlError(.invalid, "interface name \(name.quoted): 1 to \(Limits.interfaceNameLength) bytes are allowed")
+      throw ControlError(
+        .invalid, "interface name \(name.quoted): 1 to \(Limits.interfaceNameLength) bytes are allowed")
     }
     let reserved = [".", "..", "lo", "all", "default"]
     guard !reserved.contains(name), name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"/:%".utf8.contains($0) }) else {
       throw ControlError(
-        .invalid, "interface name \(name.quoted): allowed are printable characters but / : and %, and not \(reserved.joined(separator: ", "))")
+        .invalid,
+        "interface name \(name.quoted): allowed are printable characters but / : and %, and not \(reserved.joined(separator: ", "))"
+      )
     }
   }
 
@@ -36,7 +41,8 @@ enum Name {
     else {
       throw ControlError(
         .invalid,
-        "alias \(alias.quoted): allowed are letters, digits, _ . and -, the first a letter or digit, at most \(Limits.aliasLength)")
+        "alias \(alias.quoted): allowed are letters, digits, _ . and -, the first a letter or digit, at most \(Limits.aliasLength)"
+      )
     }
   }
 
@@ -48,7 +54,8 @@ enum Name {
       guard (1...Limits.labelKeyLength).contains(key.utf8.count), value.utf8.count <= Limits.labelValueLength else {
         throw ControlError(
           .invalid,
-          "label \(key.quoted): keys have 1 to \(Limits.labelKeyLength) bytes, values at most \(Limits.labelValueLength)")
+          "label \(key.quoted): keys have 1 to \(Limits.labelKeyLength) bytes, values at most \(Limits.labelValueLength)"
+        )
       }
     }
   }
@@ -63,7 +70,9 @@ extension String {
     var text = ""
     for scalar in unicodeScalars {
       if text.utf8.count >= Self.quotedLength { return "\"\(text)...\"" }
-      let printable = scalar.value >= 0x20 && scalar.properties.generalCategory != .control && scalar != "\u{2028}" && scalar != "\u{2029}"
+      let printable =
+        scalar.value >= 0x20 && scalar.properties.generalCategory != .control && scalar != "\u{2028}"
+        && scalar != "\u{2029}"
       text += printable ? String(scalar) : "\\u{\(String(scalar.value, radix: 16))}"
     }
     return "\"\(text)\""
@@ -73,7 +82,8 @@ extension String {
 extension UInt8 {
   var isLetterOrDigit: Bool {
     switch self {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"):
       true
     default: false
     }

@@ -24,7 +24,9 @@ struct NetworkOptions {
     for (key, value) in options {
       switch key {
       case Self.mtuKey:
-        guard let number = Int(value) else { throw ControlError(.invalid, "option \(key): \(value.quoted) is no number") }
+        guard let number = Int(value) else {
+          throw ControlError(.invalid, "option \(key): \(value.quoted) is no number")
+        }
         mtu = number
       case Self.interfacePrefixKey:
         try Name.checkInterface(value)
@@ -57,6 +59,8 @@ struct NetworkOptions {
 extension NetworkRecord {
   /// Checked when the network was made.
   var parsedOptions: NetworkOptions {
-    do { return try NetworkOptions(options) } catch { fatalError("the store has options that were never accepted: \(error)") }
+    do { return try NetworkOptions(options) } catch {
+      fatalError("the store has options that were never accepted: \(error)")
+    }
   }
 }

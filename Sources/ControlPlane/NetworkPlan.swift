@@ -47,7 +47,8 @@ struct NetworkPlan {
       network.gatewayMac = .randomLocal(using: &generator)
       network.gatewayInterface = options.gatewayInterface ?? Self.gatewayInterface(forNetwork: id)
     } else if options.gatewayInterface != nil {
-      throw ControlError(.invalid, "\(NetworkOptions.gatewayInterfaceKey) names an interface that a network without a gateway has not")
+      throw ControlError(
+        .invalid, "\(NetworkOptions.gatewayInterfaceKey) names an interface that a network without a gateway has not")
     }
   }
 
@@ -67,7 +68,8 @@ struct NetworkPlan {
   private static func refuseBridgeSettings(_ request: NetworkRequest, _ driver: Driver) throws(ControlError) {
     let given: [(String, Bool)] = [
       ("subnets", request.subnets?.isEmpty == false), ("gateways", request.gateways?.isEmpty == false),
-      ("ip-ranges", request.ipRanges?.isEmpty == false), ("aux-addresses", request.auxiliaryAddresses?.isEmpty == false),
+      ("ip-ranges", request.ipRanges?.isEmpty == false),
+      ("aux-addresses", request.auxiliaryAddresses?.isEmpty == false),
       ("internal switch", request.internal == true), ("ipv6", request.ipv6 == true), ("MTU", request.mtu != nil),
       ("ageing time", request.ageingSeconds != nil), ("limit of a MAC table", request.fdbLimit != nil),
       ("gateway mode", request.gatewayMode != nil), ("options", request.options?.isEmpty == false),

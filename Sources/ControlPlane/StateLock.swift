@@ -16,7 +16,8 @@ struct StateLock: ~Copyable {
       guard errno == EWOULDBLOCK else { throw ControlError(.current("lock \(path)")) }
       let holder = Self.readPID(descriptor).map { "martletd with pid \($0)" } ?? "another martletd"
       throw ControlError(
-        .conflict, "\(holder) uses the state directory \(directory): stop it, or give this one a --state-dir of its own")
+        .conflict, "\(holder) uses the state directory \(directory): stop it, or give this one a --state-dir of its own"
+      )
     }
     let text = Array("\(getpid())\n".utf8)
     guard ftruncate(descriptor.number, 0) == 0, pwrite(descriptor.number, text, text.count, 0) == text.count else {

@@ -73,7 +73,8 @@ extension Store {
           address = asked
         } else {
           guard let next = subnet.pool.next(after: subnet.cursor, taken: taken) else {
-            throw ControlError(.exhausted, "no address is left in \(subnet.pool.range): disconnect an endpoint, or use a larger subnet")
+            throw ControlError(
+              .exhausted, "no address is left in \(subnet.pool.range): disconnect an endpoint, or use a larger subnet")
           }
           address = next
           subnet.cursor = next

@@ -51,7 +51,8 @@ extension Store {
   /// The /48 from which this daemon's networks take local IPv6 subnets, drawn once (RFC 4193, 3.2).
   func ulaPrefix() throws(ControlError) -> IPPrefix {
     try write { database in
-      let kept = try IPPrefix.fetchOne(database, sql: "SELECT value FROM settings WHERE key = ?", arguments: [Self.ulaKey])
+      let kept = try IPPrefix.fetchOne(
+        database, sql: "SELECT value FROM settings WHERE key = ?", arguments: [Self.ulaKey])
       if let kept { return kept }
       var generator = SystemRandomNumberGenerator()
       let prefix = SubnetAllocator.randomULA(using: &generator)
@@ -69,7 +70,8 @@ extension Store {
         return record
       }
       guard name.utf8.count >= Limits.idPrefixMinimum, Identifier.isPrefix(name) else { return nil }
-      let matches = try Record.filter(sql: "id >= ? AND id < ?", arguments: [name, name + "g"]).limit(2).fetchAll(database)
+      let matches = try Record.filter(sql: "id >= ? AND id < ?", arguments: [name, name + "g"]).limit(2).fetchAll(
+        database)
       if matches.count > 1 {
         throw ControlError(.invalid, "id \(name.quoted) names more than one \(kind): give more digits")
       }

@@ -29,6 +29,10 @@ extension Store {
     try read { try SandboxRecord.filter(sql: "inode = ?", arguments: [inode]).order(sql: "rowid").fetchAll($0) }
   }
 
+  func sandboxesWithEndpoints() throws(ControlError) -> [SandboxRecord] {
+    try read { try SandboxRecord.filter(sql: "id IN (SELECT sandbox_id FROM endpoints)").fetchAll($0) }
+  }
+
   func insert(_ sandbox: SandboxRecord) throws(ControlError) {
     try write { database in
       var sandbox = sandbox

@@ -121,7 +121,9 @@ final class Store {
   /// Forgets all; the tables stay.
   func erase() throws(ControlError) {
     try write { database in
-      for table in ["static_entries", "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks", "settings"] {
+      for table in [
+        "static_entries", "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks", "settings",
+      ] {
         try database.execute(sql: "DELETE FROM \(table)")
       }
     }

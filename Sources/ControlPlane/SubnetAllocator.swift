@@ -26,7 +26,8 @@ enum SubnetAllocator {
   static func nextIPv4(inUse: [IPPrefix]) throws(ControlError) -> IPPrefix {
     for pool in ipv4Pools where !inUse.contains(where: pool.overlaps) { return pool }
     throw ControlError(
-      .exhausted, "all \(ipv4Pools.count) default pools are in use by networks or by the host's routes: give a --subnet")
+      .exhausted, "all \(ipv4Pools.count) default pools are in use by networks or by the host's routes: give a --subnet"
+    )
   }
 
   /// The first /64 of the unique local prefix that overlaps nothing in use.

@@ -63,14 +63,19 @@ struct SubnetPlan {
 
   private mutating func setGateways(_ texts: [String], none: Bool) throws(ControlError) {
     guard !none else {
-      if let text = texts.first { throw ControlError(.invalid, "gateway \(text.quoted) and no-gateway contradict each other") }
+      if let text = texts.first {
+        throw ControlError(.invalid, "gateway \(text.quoted) and no-gateway contradict each other")
+      }
       return
     }
     for text in texts {
-      guard let gateway = IPAddress(text) else { throw ControlError(.invalid, "gateway \(text.quoted) is no IP address") }
+      guard let gateway = IPAddress(text) else {
+        throw ControlError(.invalid, "gateway \(text.quoted) is no IP address")
+      }
       let index = try index(of: gateway, "gateway \(gateway)")
       guard AddressPool.isUsable(gateway, in: subnets[index].prefix) else {
-        throw ControlError(.invalid, "gateway \(gateway) is the network's or broadcast address of \(subnets[index].prefix)")
+        throw ControlError(
+          .invalid, "gateway \(gateway) is the network's or broadcast address of \(subnets[index].prefix)")
       }
       guard subnets[index].gateway == nil else {
         throw ControlError(.invalid, "gateway \(gateway): the subnet \(subnets[index].prefix) has one already")

@@ -26,7 +26,8 @@ public final class SwitchDataPlane: DataPlane {
   private let state = Mutex(State())
 
   /// Starts the workers.
-  public init(workers: Int = Switch.defaultWorkerCount, _ options: WorkerOptions = WorkerOptions()) throws(ControlError) {
+  public init(workers: Int = Switch.defaultWorkerCount, _ options: WorkerOptions = WorkerOptions()) throws(ControlError)
+  {
     fabric = try Self.mending { () throws(Errno) in try Switch(workers: workers, options) }
   }
 

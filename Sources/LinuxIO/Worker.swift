@@ -9,20 +9,21 @@ import Tables
 //
 // A worker is one thread with one io_uring, and the only one that touches its ports, networks and MAC tables. Its loop:
 //
-//   wait     submit what is queued; sleep, look or nap, as `WaitRule` says
+//   wait     sleep, look or nap, as `WaitRule` says
 //   reap     completions: reads become frames of the burst, writes give their buffers back
 //   decide   Engine.process: guard, policy, verdict for each frame; the transmitter queues the writes
+//   send     submit all writes of the burst at once, and reap them: a TAP takes a frame while it is submitted
 //   arm      reads that ended (no buffer was left, or the kernel has no multishot read)
 //   obey     commands of the control plane
 //
-// One system call submits all writes of a burst and waits for the next. A port's read stays armed (multishot) and takes
-// buffers from the shared ring; a frame's buffer is given back when its last write has completed.
+// Two system calls a burst: one submits all its writes, one arms reads and waits for the next. A port's read stays armed
+// (multishot) and takes buffers from the shared ring; a frame's buffer is given back when its last write has completed.
 
 /// The loop that moves frames. Everything but `init` runs on the worker's own thread.
 struct Worker: ~Copyable {
   static let submissionEntries: UInt32 = 512
   static let completionEntries: UInt32 = 4096
-  /// Completions handled before what they caused is submitted.
+  /// Frames of one burst.
   static let batchMax = 64
   /// Aged MAC entries removed in one network in one second.
   static let expiryBudget = 8192
@@ -83,15 +84,25 @@ struct Worker: ~Copyable {
     while !isStopping {
       wait()
       reap()
-      engine.process(UnsafeBufferPointer(start: burst, count: burstCount), now: now, into: &transmitter)
-      transmitter.flush()
-      for index in 0..<burstCount { transmitter.buffers.release(burst[index].buffer) }
-      rule.batchEnded(
-        frames: burstCount, largeFrames: largeFrames, buffersLeft: burstCount < options.receiveBufferCount)
+      while burstCount > 0 {
+        decideAndSend()
+        // Writes complete while they are submitted: their buffers are back before reads are armed again.
+        _ = transmitter.uring.submit()
+        reap()
+      }
+      if !closings.isEmpty { closeDrained() }
       transmitter.buffers.publish()
       armReads()
       if isWoken { obey() }
     }
+  }
+
+  private mutating func decideAndSend() {
+    engine.process(UnsafeBufferPointer(start: burst, count: burstCount), now: now, into: &transmitter)
+    transmitter.flush()
+    for index in 0..<burstCount { transmitter.buffers.release(burst[index].buffer) }
+    rule.batchEnded(
+      frames: burstCount, largeFrames: largeFrames, buffersLeft: burstCount < options.receiveBufferCount)
   }
 
   static func nanoseconds() -> UInt64 {
@@ -119,15 +130,18 @@ struct Worker: ~Copyable {
     _ = transmitter.uring.submitAndWait()
   }
 
+  /// Handles what has completed, up to a full burst of frames.
   private mutating func reap() {
     burstCount = 0
     largeFrames = 0
     let ring = transmitter.uring.ring
     let mask = ring.pointee.cq.ring_mask
     let head = ring.pointee.cq.khead.pointee
-    let count = min(martlet_uring_tail(ring) &- head, UInt32(Self.batchMax))
-    for offset in 0..<count {
-      let completion = ring.pointee.cq.cqes + Int((head &+ offset) & mask)
+    let ready = martlet_uring_tail(ring) &- head
+    var handled: UInt32 = 0
+    while handled < ready && burstCount < Self.batchMax {
+      let completion = ring.pointee.cq.cqes + Int((head &+ handled) & mask)
+      handled &+= 1
       let operation = Operation(rawValue: completion.pointee.user_data)
       switch operation.kind {
       case .read: readCompleted(operation.port, result: completion.pointee.res, flags: completion.pointee.flags)
@@ -138,8 +152,7 @@ struct Worker: ~Copyable {
       case .cancel, nil: break
       }
     }
-    io_uring_cq_advance(ring, count)
-    if !closings.isEmpty { closeDrained() }
+    io_uring_cq_advance(ring, handled)
   }
 
   @inline(__always)

@@ -40,34 +40,51 @@ public struct EthernetPayload: ~Escapable {
   /// Tags that are skipped: a customer's within a service provider's (IEEE 802.1ad). A third is left as the payload.
   public static let tagCountMax = 2
 
-  /// The type behind the tags.
-  public let etherType: EtherType
-  /// From the frame's start to the payload, in bytes: 14, 18 or 22.
-  public let offset: Int
-  public let outerTag: VLANTag?
-  /// The second tag; nil where there are not two.
-  public let innerTag: VLANTag?
-  public let bytes: RawSpan
+  @usableFromInline let frame: RawSpan
+  /// 0...`tagCountMax`.
+  public let tagCount: Int
 
   /// nil where the frame ends within a tag.
   @inlinable
+  @inline(__always)
   @_lifetime(copy frame)
   public init?(_ frame: borrowing EthernetView) {
-    var etherType = frame.etherType
-    var offset = EthernetView.headerLength
-    var tags: (VLANTag?, VLANTag?) = (nil, nil)
+    self.frame = frame.bytes
     var tagCount = 0
-    while etherType.isVLAN && tagCount < EthernetPayload.tagCountMax {
-      guard frame.bytes.byteCount >= offset &+ VLANTag.length else { return nil }
-      let tag = VLANTag(type: etherType, control: frame.bytes.uint16(at: offset))
-      if tagCount == 0 { tags.0 = tag } else { tags.1 = tag }
-      etherType = EtherType(rawValue: frame.bytes.uint16(at: offset &+ 2))
-      offset &+= VLANTag.length
+    while tagCount < EthernetPayload.tagCountMax && EthernetPayload.typeField(frame.bytes, tagCount).isVLAN {
       tagCount &+= 1
+      guard frame.bytes.byteCount >= EthernetView.headerLength &+ tagCount &* VLANTag.length else { return nil }
     }
-    self.etherType = etherType
-    self.offset = offset
-    (outerTag, innerTag) = tags
-    bytes = frame.bytes.extracting(droppingFirst: offset)
+    self.tagCount = tagCount
+  }
+
+  /// The type behind that many tags: each tag moves it by the tag's length.
+  @inlinable
+  @inline(__always)
+  static func typeField(_ frame: RawSpan, _ tagCount: Int) -> EtherType {
+    EtherType(rawValue: frame.uint16(at: EthernetView.etherTypeOffset &+ tagCount &* VLANTag.length))
+  }
+
+  @inlinable
+  func tag(_ index: Int) -> VLANTag? {
+    guard index < tagCount else { return nil }
+    let control = frame.uint16(at: EthernetView.headerLength &+ index &* VLANTag.length)
+    return VLANTag(type: EthernetPayload.typeField(frame, index), control: control)
+  }
+
+  /// The type behind the tags.
+  @inlinable public var etherType: EtherType { EthernetPayload.typeField(frame, tagCount) }
+
+  /// From the frame's start to the payload, in bytes: 14, 18 or 22.
+  @inlinable public var offset: Int { EthernetView.headerLength &+ tagCount &* VLANTag.length }
+
+  @inlinable public var outerTag: VLANTag? { tag(0) }
+
+  /// The second tag; nil where there are not two.
+  @inlinable public var innerTag: VLANTag? { tag(1) }
+
+  @inlinable
+  public var bytes: RawSpan {
+    @_lifetime(copy self) get { frame.extracting(droppingFirst: offset) }
   }
 }

@@ -73,7 +73,8 @@ struct Configuration: Equatable {
     return value
   }
 
-  private static func number(_ value: String, in range: ClosedRange<Int>, _ origin: String) throws(ControlError) -> Int {
+  private static func number(_ value: String, in range: ClosedRange<Int>, _ origin: String) throws(ControlError) -> Int
+  {
     guard let number = Int(value), range.contains(number) else {
       throw ControlError(.invalid, "\(origin): a number from \(range.lowerBound) to \(range.upperBound) is needed")
     }
@@ -87,7 +88,7 @@ extension Configuration {
     let text: String
     do throws(Errno) {
       text = try Self.contents(path)
-    } catch where error.code == ENOENT && !mustExist {
+    } catch  where error.code == ENOENT && !mustExist {
       return
     } catch {
       throw ControlError(.system, "configuration: \(error)")

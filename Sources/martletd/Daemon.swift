@@ -36,9 +36,10 @@ struct Daemon {
     fflush(nil)
 
     let reason = stop.wait()
-    logger.info("stopping on \(reason): endpoints stay in place")
+    logger.info("stopping on \(reason)")
     ServiceManager.notify("STOPPING=1", logger)
     server.stop()
+    controlPlane.stop()
   }
 }
 

@@ -12,7 +12,7 @@ enum MachineCheck {
     try checkCapabilities(effective: effectiveCapabilities())
     do throws(Errno) {
       _ = try FileDescriptor.open("/dev/net/tun", O_RDWR)
-    } catch where error.code == ENOENT || error.code == ENODEV || error.code == ENXIO {
+    } catch  where error.code == ENOENT || error.code == ENODEV || error.code == ENXIO {
       throw ControlError(.system, "/dev/net/tun is missing: load the kernel's module tun (modprobe tun)")
     } catch {
       throw ControlError(.system, "\(error): martletd must be allowed to open /dev/net/tun")
@@ -44,7 +44,9 @@ enum MachineCheck {
   /// Every endpoint takes a descriptor: as many as the machine allows, without asking the operator.
   static func raiseDescriptorLimit(_ logger: Logger) {
     var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else {
+      return
+    }
     limit.rlim_cur = limit.rlim_max
     guard setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
       logger.warning("the limit of file descriptors stays: \(Errno.current("setrlimit"))")

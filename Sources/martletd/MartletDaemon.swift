@@ -13,7 +13,9 @@ import Glibc
       """,
     version: Version.current.version)
 
-  @Option(help: "The configuration file. Flags go before what it says. (default: \(Configuration.defaultPath), absent is fine)")
+  @Option(
+    help:
+      "The configuration file. Flags go before what it says. (default: \(Configuration.defaultPath), absent is fine)")
   var config: String?
 
   @Option(help: "Where networks, sandboxes and endpoints are kept. (default: \(Configuration.defaultStateDirectory))")

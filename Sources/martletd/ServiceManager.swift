@@ -15,7 +15,9 @@ enum ServiceManager {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     var bytes = Array(path.utf8)
-    guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { return Errno(ENAMETOOLONG, "notify \(path)") }
+    guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+      return Errno(ENAMETOOLONG, "notify \(path)")
+    }
     if bytes.first == UInt8(ascii: "@") { bytes[0] = 0 }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
     let length = socklen_t(MemoryLayout.offset(of: \sockaddr_un.sun_path)! + bytes.count)
@@ -26,7 +28,9 @@ enum ServiceManager {
     let message = Array(state.utf8)
     let sent = withUnsafePointer(to: address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        sendto(descriptor.number, message, message.count, Int32(MSG_NOSIGNAL), __CONST_SOCKADDR_ARG(__sockaddr__: $0), length)
+        sendto(
+          descriptor.number, message, message.count, Int32(MSG_NOSIGNAL), __CONST_SOCKADDR_ARG(__sockaddr__: $0), length
+        )
       }
     }
     return sent == message.count ? nil : .current("notify \(path)")

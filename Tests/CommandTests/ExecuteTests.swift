@@ -16,12 +16,8 @@ final class ExecuteTests {
     socketPath = "/tmp/\(name).sock"
     let service = StandInService()
     service.shownSandboxes = [
-      Sandbox(
-        id: String(repeating: "0", count: 64), name: name, netns: "/run/netns/\(name)", inode: 0, sharedWith: [],
-        origin: "made", endpoints: [], routes: [], dns: NameServers(), created: "2026-01-02T03:04:05Z"),
-      Sandbox(
-        id: String(repeating: "1", count: 64), name: "gone", netns: "/run/netns/\(name)-gone", inode: 0, sharedWith: [],
-        origin: "made", endpoints: [], routes: [], dns: NameServers(), created: "2026-01-02T03:04:05Z"),
+      Self.sandbox(name, netns: "/run/netns/\(name)"), Self.sandbox("gone", netns: "/run/netns/\(name)-gone"),
+      Self.sandbox("unmounted", netns: "/proc/self/status"),
     ]
     server = ControlServer(service: service, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     try server.start(socketPath: socketPath)
@@ -35,6 +31,12 @@ final class ExecuteTests {
     // What is left then is what a test is about to report.
     _ = try? Self.run("/usr/bin/env", ["ip", "netns", "del", name])
     try? FileManager.default.removeItem(atPath: "/etc/netns/\(name)")
+  }
+
+  private static func sandbox(_ name: String, netns: String) -> Sandbox {
+    Sandbox(
+      id: String(repeating: "0", count: 64), name: name, netns: netns, inode: 0, sharedWith: [], origin: "made",
+      endpoints: [], routes: [], dns: NameServers(), created: "2026-01-02T03:04:05Z")
   }
 
   private static func run(_ program: String, _ arguments: [String]) throws -> (
@@ -91,5 +93,8 @@ final class ExecuteTests {
     let gone = try execute("true", in: "gone")
     #expect(gone.status == 1)
     #expect(gone.errors == "martlet: cannot open /run/netns/\(name)-gone: No such file or directory\n")
+    let unmounted = try execute("true", in: "unmounted")
+    #expect(unmounted.status == 1)
+    #expect(unmounted.errors.hasPrefix("martlet: /proc/self/status is no network namespace here;"))
   }
 }

@@ -10,7 +10,9 @@ import Wire
     var word: String
     var code: ControlError.Code
     var edit: @Sendable (inout NetworkRequest) -> Void
-    init(_ word: String, _ code: ControlError.Code = .invalid, _ edit: @escaping @Sendable (inout NetworkRequest) -> Void) {
+    init(
+      _ word: String, _ code: ControlError.Code = .invalid, _ edit: @escaping @Sendable (inout NetworkRequest) -> Void
+    ) {
       (self.word, self.code, self.edit) = (word, code, edit)
     }
     var testDescription: String { word }
@@ -48,7 +50,9 @@ import Wire
     NetworkCase("contradict") { ($0.mtu, $0.options) = (1400, ["com.docker.network.driver.mtu": "1500"]) },
     NetworkCase("is no number") { $0.options = ["com.docker.network.driver.mtu": "big"] },
     NetworkCase("neither true nor false") { $0.options = ["com.docker.network.bridge.inhibit_ipv4": "maybe"] },
-    NetworkCase("is not known", .unsupported) { $0.options = ["com.docker.network.bridge.host_binding_ipv4": "10.0.0.1"] },
+    NetworkCase("is not known", .unsupported) {
+      $0.options = ["com.docker.network.bridge.host_binding_ipv4": "10.0.0.1"]
+    },
     NetworkCase("interface name") { $0.options = ["com.docker.network.bridge.name": "much-too-long-a-name"] },
     NetworkCase("interface eth7 exists", .conflict) { $0.options = ["com.docker.network.bridge.name": "eth7"] },
     NetworkCase("without a gateway") { ($0.noGateway, $0.options) = (true, ["com.docker.network.bridge.name": "br1"]) },
@@ -78,7 +82,9 @@ import Wire
     var word: String
     var code: ControlError.Code
     var edit: @Sendable (inout ConnectRequest) -> Void
-    init(_ word: String, _ code: ControlError.Code = .invalid, _ edit: @escaping @Sendable (inout ConnectRequest) -> Void) {
+    init(
+      _ word: String, _ code: ControlError.Code = .invalid, _ edit: @escaping @Sendable (inout ConnectRequest) -> Void
+    ) {
       (self.word, self.code, self.edit) = (word, code, edit)
     }
     var testDescription: String { word }
@@ -149,10 +155,11 @@ import Wire
     #expect(try bench.snapshot() == before)
   }
 
-  @Test(arguments: [
-    ("", nil, nil), ("a b", nil, nil), ("new", "relative", nil), ("new", "/file", nil), ("new", "/nothing", nil),
-    ("new", nil, "nobody"), ("new", "/named/a", "a"), ("a", nil, nil), ("new", "/named/a", nil), ("taken", nil, nil),
-  ] as [(String, String?, String?)])
+  @Test(
+    arguments: [
+      ("", nil, nil), ("a b", nil, nil), ("new", "relative", nil), ("new", "/file", nil), ("new", "/nothing", nil),
+      ("new", nil, "nobody"), ("new", "/named/a", "a"), ("a", nil, nil), ("new", "/named/a", nil), ("taken", nil, nil),
+    ] as [(String, String?, String?)])
   func sandbox(name: String, netns: String?, share: String?) throws {
     let bench = try Bench()
     try bench.sandbox("a")

@@ -1,5 +1,6 @@
 import ControlModel
 import Foundation
+import Glibc
 import Logging
 import Testing
 
@@ -34,7 +35,7 @@ final class Bench {
 
   /// As after kill -9: the data plane's ports are closed, interfaces and store stay.
   func restart(while stopped: () throws -> Void = {}) throws {
-    controlPlane = nil
+    end(&controlPlane)
     for port in dataPlane.state.ports.keys { try dataPlane.removePort(port) }
     for network in dataPlane.state.networks.keys { try dataPlane.removeNetwork(network) }
     try stopped()
@@ -58,7 +59,8 @@ final class Bench {
     var host = self.host.state
     host.forgotten = []
     return Snapshot(
-      host: host, networks: try store.networks(), subnets: try store.subnetsWithNames().map { "\($0.network) \($0.prefix)" },
+      host: host, networks: try store.networks(),
+      subnets: try store.subnetsWithNames().map { "\($0.network) \($0.prefix)" },
       sandboxes: try store.sandboxes(), endpoints: try store.endpoints(),
       dataPlaneNetworks: dataPlane.state.networks, ports: dataPlane.state.ports,
       heldDescriptors: self.host.heldDescriptors)
@@ -88,6 +90,13 @@ final class Bench {
     edit(&request)
     return try controlPlane.endpoint(try controlPlane.connect(network: network, request).id)
   }
+}
+
+/// Lets go of a control plane, and waits until what it was doing on its own has let go too: then its locks are free.
+func end(_ controlPlane: inout ControlPlane?) {
+  weak let last = controlPlane
+  controlPlane = nil
+  while last != nil { usleep(1000) }
 }
 
 /// Runs what must be refused; the refusal. Its message is one line.

@@ -10,7 +10,8 @@ import Wire
     try bench.network("web") { $0.ipv6 = true }
     try bench.sandbox("a")
     let endpoint = try bench.connect("web", "a") { $0.aliases = ["db"] }
-    #expect(endpoint.network == "web" && endpoint.sandbox == "a" && endpoint.interface == "eth0" && endpoint.state == "up")
+    #expect(
+      endpoint.network == "web" && endpoint.sandbox == "a" && endpoint.interface == "eth0" && endpoint.state == "up")
     #expect(endpoint.addresses.count == 2 && endpoint.addresses[0] == "172.17.0.2/16" && endpoint.aliases == ["db"])
     #expect(endpoint.netns == "/named/a" && endpoint.mtu == 1500)
     let link = try #require(bench.host.interface("eth0", in: "/named/a"))
@@ -34,6 +35,17 @@ import Wire
     try bench.sandbox("b")
     try bench.connect("web", "b") { $0.noAnnounce = true }
     #expect(bench.dataPlane.state.injected.count == 3)
+  }
+
+  @Test func doesNothingOnItsOwnOnceStopped() async throws {
+    let bench = try Bench()
+    try bench.network("web")
+    try bench.sandbox("a")
+    try bench.connect("web", "a")
+    bench.controlPlane.stop()
+    // Longer than the next announcement would have taken.
+    try await Task.sleep(for: .milliseconds(ControlPlane.announcementIntervalMilliseconds * 5 / 4))
+    #expect(bench.dataPlane.state.injected.count == 1)
   }
 
   @Test func honoursWhatIsAskedFor() throws {
@@ -60,7 +72,8 @@ import Wire
     try bench.network("web")
     try bench.sandbox("a")
     let endpoint = try bench.connect("web", "a") { $0.noAddress = true }
-    #expect(endpoint.addresses.isEmpty && bench.dataPlane.state.injected.isEmpty && bench.host.state.defaultRoutes.isEmpty)
+    #expect(
+      endpoint.addresses.isEmpty && bench.dataPlane.state.injected.isEmpty && bench.host.state.defaultRoutes.isEmpty)
     #expect(bench.host.interface("eth0", in: "/named/a")?.ipv6 == nil)
   }
 
@@ -162,7 +175,8 @@ import Wire
     (change.isolated, change.macLimit) = (true, 5)
     let changed = try bench.controlPlane.changeEndpoint(String(endpoint.id.prefix(8)), change)
     #expect(changed.isolated && changed.macLimit == 5)
-    #expect(bench.dataPlane.state.ports.values.contains { $0.options == DataPlanePortOptions(isolated: true, macLimit: 5) })
+    #expect(
+      bench.dataPlane.state.ports.values.contains { $0.options == DataPlanePortOptions(isolated: true, macLimit: 5) })
     change.rateIn = 1
     #expect(refusal { _ = try bench.controlPlane.changeEndpoint(endpoint.id, change) }?.code == .unsupported)
   }
@@ -213,7 +227,8 @@ import Wire
     #expect(entries[0].port.endpoint == endpoint.id)
     try bench.controlPlane.removeForwardingEntry(network: "web", mac: "02:00:00:00:00:01")
     #expect(
-      refusal { try bench.controlPlane.removeForwardingEntry(network: "web", mac: "02:00:00:00:00:01") }?.code == .notFound)
+      refusal { try bench.controlPlane.removeForwardingEntry(network: "web", mac: "02:00:00:00:00:01") }?.code
+        == .notFound)
     #expect(refusal { try add("01:00:5e:00:00:01", "gateway") }?.code == .invalid)
     #expect(refusal { try add("02:00:00:00:00:03", "0123456789ab") }?.code == .notFound)
     try bench.controlPlane.flushForwardingEntries(network: "web", port: "gateway")

@@ -19,7 +19,9 @@ import Testing
     try Name.checkInterface(name)
   }
 
-  @Test(arguments: ["", ".", "..", "lo", "all", "default", "a/b", "a b", "a:1", "eth%d", "sixteen-bytes-xx", "a\n", "é"])
+  @Test(arguments: [
+    "", ".", "..", "lo", "all", "default", "a/b", "a b", "a:1", "eth%d", "sixteen-bytes-xx", "a\n", "é",
+  ])
   func refusesInterfaces(name: String) {
     #expect(refusal { try Name.checkInterface(name) }?.code == .invalid)
   }

@@ -52,7 +52,8 @@ import Wire
     let bench = try Bench()
     try bench.network("both") { $0.ipv6 = true }
     let both = try bench.controlPlane.network("both")
-    #expect(both.subnets.count == 2 && both.subnets[1].subnet.hasPrefix("fd") && both.subnets[1].subnet.hasSuffix("/64"))
+    #expect(
+      both.subnets.count == 2 && both.subnets[1].subnet.hasPrefix("fd") && both.subnets[1].subnet.hasSuffix("/64"))
     try bench.network("six") { $0.subnets = ["fd00:1::/64"] }
     let six = try bench.controlPlane.network("six")
     #expect(six.subnets == [Subnet(subnet: "fd00:1::/64", gateway: "fd00:1::1")])

@@ -39,7 +39,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("stat-dir: /x\n", "martlet.yaml:1: stat-dir: no key stat-dir"), ("\n\nworkers: many\n", "martlet.yaml:3: workers: a number"),
+    ("stat-dir: /x\n", "martlet.yaml:1: stat-dir: no key stat-dir"),
+    ("\n\nworkers: many\n", "martlet.yaml:3: workers: a number"),
     ("workers: 0", "from 1 to 64"), ("spin-us: -1", "from 0 to"), ("state-dir: relative", "absolute path"),
     ("state-dir: [a, b]", "martlet.yaml:1: a plain"), ("- a\n- b\n", "a mapping"), ("a: b: c", "martlet.yaml"),
     ("state-dir: \"open", "martlet.yaml"), ("workers: 1\nworkers: 2\n", "martlet.yaml"),
@@ -92,7 +93,9 @@ import Testing
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: [0] + Array(name.utf8)) }
     let length = socklen_t(MemoryLayout.offset(of: \sockaddr_un.sun_path)! + 1 + name.utf8.count)
     let bound = withUnsafePointer(to: address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: $0), length) }
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: $0), length)
+      }
     }
     try #require(bound == 0)
     #expect(ServiceManager.send("READY=1", to: "@" + name) == nil)

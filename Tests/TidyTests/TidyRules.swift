@@ -50,6 +50,7 @@ enum TidyRules {
     "ControlClient": ["ControlModel", "CLinux"],
     "martletd": [
       "ControlPlane", "ControlAPI", "ControlModel", "LinuxIO", "SystemCalls", "CLinux", "ArgumentParser", "Logging",
+      "Yams",
     ],
     "martlet": ["ControlClient", "ControlModel", "SystemCalls", "CLinux", "ArgumentParser"],
     "martlet-load": ["SystemCalls", "CLinux", "ArgumentParser"],

@@ -62,6 +62,13 @@ private struct GuardedBytes: ~Copyable {
     }
   }
 
+  @Test func checksumReadsNoFurtherThanItsBytes() {
+    let memory = GuardedBytes()
+    for length in 0...300 {
+      memory.with([UInt8](repeating: 0xFF, count: length)) { _ = InternetChecksum.isValid($0) }
+    }
+  }
+
   private func readAll(_ bytes: RawSpan) {
     guard let frame = EthernetView(bytes) else { return }
     _ = (frame.destination, frame.source, frame.etherType)

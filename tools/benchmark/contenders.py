@@ -46,7 +46,7 @@ class KernelBridge(Contender):
 
     def __init__(self, call_iptables: bool):
         self.call_iptables = call_iptables
-        self.name = f"kernel bridge, nf-call={int(call_iptables)}"
+        self.name = "kernel bridge + br_netfilter" if call_iptables else "kernel bridge"
         self.namespaces: list[Namespace] = []
 
     @classmethod
@@ -124,6 +124,8 @@ class Martlet(Contender):
         except ProgramFailed as failure:
             print(f"martlet shutdown --purge failed: {failure}", file=sys.stderr)
         self.daemon.stop()
+        if left := [host.namespace.name for host in self.hosts if host.namespace.exists()]:
+            print(f"martlet shutdown --purge left {', '.join(left)} behind", file=sys.stderr)
         shutil.rmtree(self.directory)
         self.namespace.delete()
 

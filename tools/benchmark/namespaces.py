@@ -27,6 +27,9 @@ class Namespace:
     def delete(self):
         run("ip", "netns", "del", self.name)
 
+    def exists(self) -> bool:
+        return (NAMED / self.name).exists()
+
     def command(self, *command: str | Path) -> list[str | Path]:
         # Not `ip netns exec`, which also makes a mount namespace: a sandbox that martletd mounts must show out here.
         return ["nsenter", f"--net={NAMED / self.name}", "--", *command]

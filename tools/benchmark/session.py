@@ -89,6 +89,6 @@ def machine(conditions: Conditions) -> dict[str, str]:
         "cpus": f"{os.cpu_count()} x {model}",
         "congestion control": conditions.congestion_control,
         "MTU": str(MTU),
-        "br_netfilter": "present" if KernelBridge.has_br_netfilter() else "absent",
+        "bridge-nf-call-iptables": "0 unless named" if KernelBridge.has_br_netfilter() else "absent",
         "iperf3": run("iperf3", "--version").split()[1],
     }

@@ -3,7 +3,10 @@
 # become_root ARGUMENTS...: starts the calling tool again through sudo where that is necessary.
 # PATH goes along, because sudo would replace it and Swift is often installed in a place of its own.
 become_root() {
-  if [ "$(id -u)" -eq 0 ]; then return; fi
+  if [ "$(id -u)" -eq 0 ]; then
+    trap return_build_directory EXIT
+    return
+  fi
   command -v sudo >/dev/null || fail "this needs root, and there is no sudo: run it as root"
   say "this needs root: calling sudo"
   exec sudo -- env "PATH=$PATH" "$tools/${0##*/}" "$@"

@@ -22,10 +22,7 @@ swift_temporary=$tree/.build/tmp
 build() {
   say "building: swift build" "$@"
   mkdir -p "$swift_temporary"
-  status=0
-  contain -- env TMPDIR="$swift_temporary" swift build --package-path "$tree" "$@" >&2 || status=$?
-  return_build_directory
-  if [ "$status" -ne 0 ]; then fail "the build failed"; fi
+  contain -- env TMPDIR="$swift_temporary" swift build --package-path "$tree" "$@" >&2 || fail "the build failed"
 }
 
 # release_binaries: the directory that `build -c release` fills.

@@ -48,6 +48,13 @@ struct NamespaceEntry {
     guard descriptor >= 0 else { throw failure("cannot open \(sandbox.netns)", errno) }
     defer { close(descriptor) }
     let entered = martlet_setns_network(descriptor)
+    // Namespaces get their names by mounts: of a daemon with mounts of its own, only the empty files below them are seen.
+    if entered == -EINVAL {
+      throw ControlError(
+        .system,
+        "\(sandbox.netns) is no network namespace here; if martletd runs by `ip netns exec`, run it by `nsenter --net=` instead"
+      )
+    }
     guard entered == 0 else { throw failure("cannot enter \(sandbox.netns)", -entered) }
     let unshared = martlet_unshare_mount()
     guard unshared == 0 else { throw failure("cannot make a mount namespace", -unshared) }

@@ -124,7 +124,7 @@ extension Diagnosis {
     let limit = machine.descriptorsMax
     let room = limit > descriptorsReserved ? limit - descriptorsReserved : 0
     let finding = "\(limit) allowed: room for about \(room) endpoints"
-    let mend = "raise it: ulimit -n 65536, or LimitNOFILE=65536"
+    let mend = "raise the hard limit: ulimit -Hn 65536, or LimitNOFILE=65536"
     if room == 0 { return Check(name: "file descriptors", level: .error, finding: finding, mend: mend) }
     if limit < descriptorsAmple {
       return Check(name: "file descriptors", level: .warning, finding: finding, mend: mend)

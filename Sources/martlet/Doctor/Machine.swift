@@ -17,8 +17,9 @@ struct Machine {
   var uringDisabled: Int?
   /// The effective capabilities, by number (linux/capability.h).
   var capabilities: UInt64
-  /// Soft limits.
+  /// The hard limit, to which the daemon raises its own.
   var descriptorsMax: UInt64
+  /// The soft limit, which stays.
   var lockedBytesMax: UInt64
   /// 0, or why no namespace can be named there (errno).
   var netnsDirectory: Int32
@@ -41,8 +42,8 @@ extension Machine {
       uringMultishotRead: martlet_doctor_uring_operation(Int32(MARTLET_IORING_OP_READ_MULTISHOT)) == 1,
       uringDisabled: contents(of: "/proc/sys/kernel/io_uring_disabled").flatMap { Int($0) },
       capabilities: effectiveCapabilities(),
-      descriptorsMax: softLimit(RLIMIT_NOFILE),
-      lockedBytesMax: softLimit(__RLIMIT_MEMLOCK),
+      descriptorsMax: UInt64(limit(RLIMIT_NOFILE).rlim_max),
+      lockedBytesMax: UInt64(limit(__RLIMIT_MEMLOCK).rlim_cur),
       netnsDirectory: namespaceDirectory())
   }
 
@@ -52,9 +53,11 @@ extension Machine {
     return access("/run", W_OK | X_OK) == 0 ? 0 : errno
   }
 
-  private static func softLimit(_ resource: __rlimit_resource) -> UInt64 {
+  private static func limit(_ resource: __rlimit_resource) -> rlimit {
     var limit = rlimit()
-    return getrlimit(resource, &limit) == 0 ? UInt64(limit.rlim_cur) : 0
+    // Fails for an unknown resource only.
+    getrlimit(resource, &limit)
+    return limit
   }
 
   private static func effectiveCapabilities() -> UInt64 {

@@ -1,0 +1,49 @@
+import ControlModel
+
+// A namespace that goes takes its interfaces along, and the data plane sees a descriptor die. Not so after a restart: a TAP
+// that was attached to from inside a namespace (sk_alloc of tun_chr_open in drivers/net/tun.c counts the opener's) keeps
+// that namespace alive. There the path tells: when it leads nowhere, or elsewhere, the sandbox is gone.
+
+extension Controller {
+  /// A port whose descriptor has died: its namespace or its interface is gone.
+  func portLost(_ port: DataPlanePort) {
+    if let id = endpointPorts.first(where: { $0.value == port })?.key {
+      attempt("collect endpoint \(id)") { () throws(ControlError) in
+        guard let endpoint = try store.endpoint(id: id) else { return }
+        try collect(endpoint, because: "its interface or namespace is gone")
+      }
+    } else if let id = gatewayPorts.first(where: { $0.value == port })?.key {
+      attempt("gateway of network \(id)") { () throws(ControlError) in
+        guard let network = try store.network(id: id) else { return }
+        logger.warning("gateway interface of network \(network.name) was removed by someone else: making it anew")
+        try lowerGateway(network)
+        try change { rollback throws(ControlError) in try raiseGateway(network, &rollback) }
+      }
+    }
+  }
+
+  /// Looks for endpoints whose sandboxes have lost their namespaces.
+  func sweep() {
+    attempt("look for lost namespaces") { () throws(ControlError) in
+      for sandbox in try store.sandboxesWithEndpoints() where try namespaceNow(of: sandbox) == nil {
+        for endpoint in try store.endpoints(ofSandbox: sandbox.id) where endpoint.state == .settled {
+          try collect(endpoint, because: "its namespace \(sandbox.path) is gone")
+        }
+      }
+    }
+  }
+
+  /// Takes an endpoint away that nobody disconnected.
+  func collect(_ endpoint: EndpointRecord, because reason: String) throws(ControlError) {
+    let sandbox = try store.sandbox(id: endpoint.sandboxId)
+    let network = try store.network(id: endpoint.networkId)
+    logger.warning(
+      "endpoint of sandbox \(sandbox?.name ?? "?") on network \(network?.name ?? "?") collected: \(reason)",
+      metadata: ["endpoint": "\(endpoint.id)"])
+    try removeEndpoint(endpoint)
+    if let sandbox {
+      refreshDefaultRoutes(in: sandbox)
+      try removeIfImplicit(sandbox)
+    }
+  }
+}
