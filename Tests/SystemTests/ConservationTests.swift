@@ -14,7 +14,9 @@ extension SystemTests {
     func balance() throws {
       try withDaemon { daemon in
         try daemon.martlet("network", "create", "lab", "--ipv6", "--subnet", "10.9.0.0/24")
-        let sandboxes = try (0..<Self.sandboxCount).map { try daemon.sandbox("s\($0)", on: "lab", "--ip", "10.9.0.1\($0)") }
+        let sandboxes = try (0..<Self.sandboxCount).map {
+          try daemon.sandbox("s\($0)", on: "lab", "--ip", "10.9.0.1\($0)")
+        }
         try flood(sandboxes)
 
         // Traffic rests when the last frames have been written: then it balances, and not before.
@@ -23,8 +25,8 @@ extension SystemTests {
           counted = try daemon.statistics("lab")
           return counted.rxFrames + counted.floodedCopies == counted.txFrames + counted.drops.values.reduce(0, +)
         }
-        #expect(counted.rxFrames > 100_000, "that was no flood")
-        #expect(counted.floodedCopies > 10_000)
+        #expect(counted.rxFrames > 10_000, "that was no flood")
+        #expect(counted.floodedCopies > 1000)
 
         for sandbox in sandboxes {
           try eventually("the switch got what \(sandbox.name) sent") {

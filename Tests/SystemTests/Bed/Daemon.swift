@@ -4,12 +4,6 @@ import Glibc
 
 /// A martletd in a namespace of its own, with files of its own, and the `martlet` that speaks to it.
 final class Daemon {
-  /// What a command that was refused said.
-  struct Refusal {
-    let status: Int32
-    let complaint: String
-  }
-
   let namespace: Namespace
   let stateDirectory: String
   let socket: String
@@ -67,6 +61,19 @@ final class Daemon {
     program = nil
   }
 
+  /// Leaves the daemon, while it runs, so many numbers for new file descriptors, and none beyond (the soft limit).
+  func limitDescriptors(spare: Int) throws {
+    guard let program else { throw Failure("martletd does not run") }
+    let names = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(program.pid)/fd")
+    let open = Set(names.compactMap { Int($0) })
+    var (limit, free) = (0, 0)
+    while free < spare {
+      if !open.contains(limit) { free += 1 }
+      limit += 1
+    }
+    try namespace.testbed.run(["prlimit", "--pid", "\(program.pid)", "--nofile=\(limit):"])
+  }
+
   var log: String { program?.complaintSoFar ?? "" }
 
   // MARK: The client
@@ -80,7 +87,8 @@ final class Daemon {
   func martlet(_ words: String...) throws -> String {
     let outcome = try attempt(words)
     guard outcome.status == 0 else {
-      throw Failure("martlet \(words.joined(separator: " ")): status \(outcome.status): \(outcome.complaint)\(log.suffix(2000))")
+      throw Failure(
+        "martlet \(words.joined(separator: " ")): status \(outcome.status): \(outcome.complaint)\(log.suffix(2000))")
     }
     return outcome.output
   }
@@ -89,7 +97,8 @@ final class Daemon {
   func ask<Answer: Decodable>(_: Answer.Type, _ words: String...) throws -> Answer {
     let outcome = try attempt(["--json"] + words)
     guard outcome.status == 0 else {
-      throw Failure("martlet \(words.joined(separator: " ")): status \(outcome.status): \(outcome.complaint)\(log.suffix(2000))")
+      throw Failure(
+        "martlet \(words.joined(separator: " ")): status \(outcome.status): \(outcome.complaint)\(log.suffix(2000))")
     }
     return try JSONDecoder().decode(Answer.self, from: Data(outcome.output.utf8))
   }
@@ -132,7 +141,9 @@ final class Daemon {
     try ask(Statistics.self, "stats", network).networks[0]
   }
 
-  func forwardingEntries(_ network: String) throws -> [ForwardingEntry] { try ask([ForwardingEntry].self, "fdb", "show", network) }
+  func forwardingEntries(_ network: String) throws -> [ForwardingEntry] {
+    try ask([ForwardingEntry].self, "fdb", "show", network)
+  }
 }
 
 extension Endpoint {

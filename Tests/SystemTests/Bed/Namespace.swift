@@ -56,12 +56,15 @@ struct Namespace {
   }
 
   /// Everything of the network stack that lasts: what must be the same before and after a command that was refused.
+  ///
+  /// But for what the kernel does in its own time after an interface comes up: its state, and link-local IPv6.
   func configuration() throws -> String {
-    var text = try run("ip", "-d", "link") + run("ip", "addr")
+    var text = try run("ip", "-d", "link") + run("ip", "addr", "show", "scope", "global")
     for family in ["-4", "-6"] {
       text += try run("ip", family, "rule") + run("ip", family, "route", "show", "table", "all")
     }
-    return text
+    let lines = text.split(separator: "\n").filter { !$0.contains("fe80::") && !$0.contains("ff00::/8") }
+    return lines.map { $0.replacing(#/NO-CARRIER,|,LOWER_UP| state \w+| linkdown/#, with: "") }.joined(separator: "\n")
   }
 
   // MARK: Probes
@@ -74,8 +77,18 @@ struct Namespace {
     }
   }
 
-  /// Whether an address answers echo requests: one of `count` at least.
+  /// Whether an address answers one of `count` echo requests at least.
   func reaches(_ address: String, count: Int = 3, options: String...) throws -> Bool {
-    try start(["ping", "-n", "-q", "-c", "\(count)", "-i", "0.2", "-W", "1"] + options + [address]).end().status == 0
+    try ping(address, count: count, options).end().status == 0
+  }
+
+  /// Those of the addresses that answer. Asks all at once.
+  func answering(_ addresses: [String], count: Int = 2) throws -> [String] {
+    let programs = try addresses.map { try ping($0, count: count) }
+    return try zip(addresses, programs).filter { try $1.end().status == 0 }.map(\.0)
+  }
+
+  private func ping(_ address: String, count: Int, _ options: [String] = []) throws -> Program {
+    try start(["ping", "-n", "-q", "-c", "\(count)", "-i", "0.2", "-W", "1"] + options + [address])
   }
 }
