@@ -28,7 +28,7 @@ public final class SwitchDataPlane: DataPlane {
   /// Starts the workers.
   public init(workers: Int = Switch.defaultWorkerCount, _ options: WorkerOptions = WorkerOptions()) throws(ControlError)
   {
-    fabric = try Self.mending { () throws(Errno) in try Switch(workers: workers, options) }
+    fabric = try controlled { () throws(Errno) in try Switch(workers: workers, options) }
   }
 
   /// Ends the workers and lets go of every port; persistent TAPs stay. Nothing may be asked afterwards.
@@ -37,7 +37,7 @@ public final class SwitchDataPlane: DataPlane {
   // MARK: Networks
 
   public func addNetwork(_ options: DataPlaneNetworkOptions) throws(ControlError) -> DataPlaneNetwork {
-    let handle = try Self.mending { () throws(Errno) in try fabric.addNetwork(Datapath.NetworkOptions(options)) }
+    let handle = try controlled { () throws(Errno) in try fabric.addNetwork(Datapath.NetworkOptions(options)) }
     return state.withLock { state in
       let network = DataPlaneNetwork(index: state.number())
       state.networks[network] = handle
@@ -47,7 +47,7 @@ public final class SwitchDataPlane: DataPlane {
 
   public func changeNetwork(_ network: DataPlaneNetwork, _ options: DataPlaneNetworkOptions) throws(ControlError) {
     let handle = try handle(network)
-    try Self.mending { () throws(Errno) in try fabric.changeNetwork(handle, Datapath.NetworkOptions(options)) }
+    try controlled { () throws(Errno) in try fabric.changeNetwork(handle, Datapath.NetworkOptions(options)) }
   }
 
   public func removeNetwork(_ network: DataPlaneNetwork) throws(ControlError) {
@@ -63,7 +63,7 @@ public final class SwitchDataPlane: DataPlane {
     let owned = FileDescriptor(owning: descriptor)
     let networkHandle = try handle(network)
     let number = owned.release()
-    let handle = try Self.mending { () throws(Errno) in
+    let handle = try controlled { () throws(Errno) in
       try fabric.addPort(descriptor: number, to: networkHandle, PortOptions(options))
     }
     return state.withLock { state in
@@ -160,7 +160,7 @@ public final class SwitchDataPlane: DataPlane {
       total: total, floodedCopies: fabric.floodedCopies(handle), fdbEntries: fabric.forwardingEntryCount(handle))
   }
 
-  // MARK: Handles and errors
+  // MARK: Handles
 
   private func handle(_ network: DataPlaneNetwork) throws(ControlError) -> NetworkHandle {
     guard let handle = state.withLock({ $0.networks[network] }) else {
@@ -174,14 +174,6 @@ public final class SwitchDataPlane: DataPlane {
       throw ControlError(.notFound, "the port is no longer in the data plane")
     }
     return handle
-  }
-
-  private static func mending<Value: ~Copyable>(_ body: () throws(Errno) -> Value) throws(ControlError) -> Value {
-    do throws(Errno) {
-      return try body()
-    } catch {
-      throw ControlError(.system, "data plane: \(error)")
-    }
   }
 }
 

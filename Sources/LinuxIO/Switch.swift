@@ -46,9 +46,18 @@ public final class Switch: Sendable {
   /// One worker for every two processors, so that the programs that talk have a place to run.
   public static var defaultWorkerCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2) }
 
+  /// io_uring takes no larger table than the process may have descriptors.
+  private static var descriptorLimit: Int {
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    return Int(clamping: limit.rlim_cur)
+  }
+
   /// Starts the workers.
   /// - Parameter workers: 1 to the number of processors.
   public init(workers: Int = Switch.defaultWorkerCount, _ options: WorkerOptions = WorkerOptions()) throws(Errno) {
+    var options = options
+    options.portCapacity = min(options.portCapacity, Self.descriptorLimit)
     self.options = options
     let lost = try LostPorts()
     lostHandler = lost

@@ -7,10 +7,10 @@ public struct WorkerOptions: Sendable, Equatable {
     case single
   }
 
-  /// Ports that one worker can hold.
-  public var portCapacity = 4096
+  /// Ports that one worker can hold; fewer where the process may not have as many descriptors (RLIMIT_NOFILE).
+  public var portCapacity = 8192
   /// Networks that one worker can hold.
-  public var networkCapacity = 1024
+  public var networkCapacity = 4096
   /// A power of two.
   public var receiveBufferCount = FrameBuffers.receiveCountDefault
   /// How long to look for frames before sleeping while the traffic is request and response, in microseconds. 0: never.

@@ -99,7 +99,7 @@ import Testing
     #expect(error?.message.contains("Not a directory") == true)
   }
 
-  /// The answer under way still goes out; what was not begun is not.
+  /// The answer under way still goes out.
   @Test func stopWaitsForTheAnswer() throws {
     let (entered, proceed) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
     let service = StandInService { _ in
@@ -109,7 +109,7 @@ import Testing
     let server = ControlServer(service: service, logger: silent)
     try server.start(socketPath: path)
     let raw = try RawClient(path)
-    raw.send("GET /v1/networks HTTP/1.1\r\n\r\nGET /v1/sandboxes HTTP/1.1\r\n\r\n")
+    raw.send("GET /v1/networks HTTP/1.1\r\n\r\n")
     entered.wait()
     let stopped = DispatchGroup()
     DispatchQueue.global().async(group: stopped) { server.stop() }
@@ -118,7 +118,6 @@ import Testing
     let answer = try #require(raw.readToEnd())
     stopped.wait()
     #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\n"))
-    #expect(answer.contains("connection: close\r\n"))
     #expect(service.calls == [.networks])
   }
 }

@@ -1,7 +1,8 @@
 # A place of its own for everything that a tool starts and makes.
 #
-# The command runs in new mount, PID and network namespaces, with an empty /run. Network namespaces (bind mounts below
-# /run/netns), interfaces, sockets, state and temporary files exist only in there, and every process is a child of its PID 1.
+# The command runs in new mount, PID and network namespaces, with an empty /run and a copy of /etc. Network namespaces
+# (bind mounts below /run/netns) with their files below /etc/netns, interfaces, sockets, state and temporary files exist
+# only in there, and every process is a child of its PID 1.
 # When that ends, by itself or killed, the kernel takes all of it away: nothing needs to be found again and deleted,
 # several copies run side by side without agreeing on names, and no frame reaches the machine's own interfaces.
 
@@ -11,6 +12,8 @@ run_enclosed() {
   contain --net -- sh -euc '
     mount -t tmpfs -o mode=755 martlet-enclosure /run
     mkdir /run/netns /run/tmp
+    cp -a /etc /run/etc
+    mount --bind /run/etc /etc
     ip link set lo up
     TMPDIR=/run/tmp exec "$@"' enclosure "$@"
 }

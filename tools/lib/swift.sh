@@ -8,7 +8,7 @@ is_at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
 
 # find_swift: puts Swift on PATH, and sees that it is new enough.
 find_swift() {
-  PATH=$PATH:/opt/swift/usr/bin:/usr/local/swift/usr/bin:$HOME/.local/share/swiftly/bin
+  PATH=$PATH:/usr/local/swift/usr/bin:$HOME/.local/share/swiftly/bin
   command -v swift >/dev/null || fail "Swift $swift_minimum or newer is not on PATH; $swift_advice"
   version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/\1/p' | head -n 1)
   is_at_least "${version:-0}" "$swift_minimum" ||
