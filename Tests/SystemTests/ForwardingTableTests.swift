@@ -139,6 +139,7 @@ extension SystemTests {
         let staying = try daemon.endpoint(of: b, on: "lab").id
         #expect(left.allSatisfy { $0.port.kind == "gateway" || $0.port.endpoint == staying })
         #expect(!left.contains { $0.mac == Self.station })
+        #expect(try daemon.statistics("lab").fdbEntries == left.count)
       }
     }
 

@@ -34,6 +34,17 @@ extension SystemTests {
       }
     }
 
+    @Test("without a file descriptor for a client's connection, the client is told so")
+    func noConnection() throws {
+      try withDaemon { daemon in
+        let patience = Duration.seconds(20)
+        try daemon.limitDescriptors(spare: 0)
+        expectOneLine(try Program(daemon.commandLine(["network", "ls"])).end(within: patience))
+        try daemon.limitDescriptors(spare: 1000)
+        try daemon.martlet("network", "ls")
+      }
+    }
+
     /// One descriptor more each time, so that each step of connecting fails in turn for want of one.
     @Test("without file descriptors connecting is refused and leaves nothing, and works again when there are some")
     func descriptors() throws {

@@ -1,4 +1,5 @@
 import ControlModel
+import FoundationEssentials
 import Glibc
 import Testing
 
@@ -83,10 +84,61 @@ extension SystemTests {
           try daemon.network("lab").endpoints.map(\.sandbox) == [stays.name]
         }
         let entries = try daemon.forwardingEntries("lab")
-        #expect(entries.allSatisfy { $0.port.kind == "gateway" || $0.port.endpoint != nil })
+        #expect(try daemon.statistics("lab").fdbEntries == entries.count)
         try daemon.martlet("sandbox", "rm", lost.name)
         let next = try daemon.sandbox("next", on: "lab", "--ip", "10.9.0.7")
         #expect(try next.reaches("10.9.0.8"))
+      }
+    }
+
+    /// One change after the other, all that there are, over and over.
+    private static let changes = """
+      martlet="$1 --socket $2"; name=$3
+      $martlet network disconnect lab $name; $martlet sandbox rm $name; $martlet network rm changing
+      while $martlet network create changing --internal --ipv6 && $martlet sandbox create $name &&
+        $martlet network connect lab $name && $martlet network connect changing $name; do
+        $martlet network disconnect lab $name && $martlet network disconnect changing $name &&
+          $martlet sandbox rm $name && $martlet network rm changing && echo round
+      done
+      """
+
+    @Test("killed in the midst of changes, the next start finds or makes everything whole")
+    func crash() throws {
+      try withTestbed { testbed in
+        let daemon = try testbed.makeDaemon()
+        let pristine = try daemon.namespace.configuration()
+        try daemon.start()
+        try daemon.martlet("network", "create", "lab")
+        let changing = testbed.namespace("changing")
+        let script = try ["sh", "-c", Self.changes, "sh", Binaries.path("martlet"), daemon.socket, changing.name]
+        for round in 0..<8 {
+          let changes = try testbed.start(script)
+          // The rounds take about as long each; the kill comes a little later in each.
+          try eventually("changes are under way") { changes.outputSoFar.contains("round") }
+          usleep(UInt32(round) * 40_000)
+          try daemon.end(by: SIGKILL)
+          _ = try changes.end()
+          try daemon.start()
+          try expectWhole(daemon, changing)
+        }
+        try daemon.purge()
+        #expect(try daemon.namespace.configuration() == pristine)
+        #expect(!FileManager.default.fileExists(atPath: changing.path))
+        #expect(!FileManager.default.fileExists(atPath: "/etc/netns/\(changing.name)"))
+      }
+    }
+
+    /// What the daemon says there is, is what there is.
+    private func expectWhole(_ daemon: Daemon, _ changing: Namespace) throws {
+      let networks = try daemon.ask([Network].self, "network", "ls")
+      #expect(try Set(daemon.namespace.linkNames()) == Set(["lo"] + networks.compactMap(\.gatewayInterface)))
+      let sandboxes = try daemon.ask([Sandbox].self, "sandbox", "ls")
+      #expect(sandboxes.map(\.name).contains(changing.name) == FileManager.default.fileExists(atPath: changing.path))
+      guard let sandbox = sandboxes.first else { return }
+      #expect(try Set(changing.linkNames()) == Set(["lo"] + sandbox.endpoints.map(\.interface)))
+      for endpoint in sandbox.endpoints {
+        #expect(endpoint.state == "up")
+        #expect(try daemon.namespace.reaches(endpoint.ipv4))
       }
     }
   }

@@ -23,8 +23,8 @@ extension SystemTests {
     func ping() throws {
       try withPair { _, a, _, ipv4, ipv6 in
         for address in [ipv4, ipv6] {
-          let output = try a.run("ping", "-n", "-c", "20", "-i", "0.02", "-W", "5", address)
-          #expect(output.contains("20 packets transmitted, 20 received, 0% packet loss"))
+          let output = try a.run("ping", "-n", "-c", "50", "-i", "0.01", "-W", "5", address)
+          #expect(output.contains("50 packets transmitted, 50 received, 0% packet loss"))
           #expect(!output.contains("DUP!"))
         }
       }

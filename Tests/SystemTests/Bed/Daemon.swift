@@ -78,9 +78,9 @@ final class Daemon {
 
   // MARK: The client
 
-  func attempt(_ words: [String]) throws -> Program.Outcome {
-    try Program([Binaries.path("martlet"), "--socket", socket] + words).end()
-  }
+  func commandLine(_ words: [String]) throws -> [String] { try [Binaries.path("martlet"), "--socket", socket] + words }
+
+  func attempt(_ words: [String]) throws -> Program.Outcome { try Program(commandLine(words)).end() }
 
   /// A command that must succeed; its output.
   @discardableResult
