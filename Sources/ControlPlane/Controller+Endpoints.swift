@@ -52,7 +52,7 @@ extension Controller {
         where link.alias == InterfaceMark.endpoint(endpoint.id) || link.name == temporary {
           try host.removeLink(link.name, in: namespace)
         }
-      } catch  where error.code == .notFound {
+      } catch let error where error.code == .notFound {
         continue
       }
     }

@@ -59,9 +59,9 @@ extension Controller {
     do throws(ControlError) {
       _ = try host.namespace(at: path)
       return true
-    } catch  where error.code == .notFound {
+    } catch let error where error.code == .notFound {
       return false
-    } catch  where error.code == .invalid {
+    } catch let error where error.code == .invalid {
       return true
     }
   }
@@ -119,7 +119,7 @@ extension Controller {
   private func namespaceIfThere(_ path: String) throws(ControlError) -> NamespaceReference? {
     do throws(ControlError) {
       return try host.namespace(at: path)
-    } catch  where error.code == .notFound || error.code == .invalid {
+    } catch let error where error.code == .notFound || error.code == .invalid {
       return nil
     }
   }

@@ -11,7 +11,7 @@ extension KernelHostNetwork {
     try withLink(name, in: namespace) { socket, link throws(Errno) in
       do throws(Errno) {
         try socket.addAddress(address, link: link.index, noDAD: true)
-      } catch  where error.code == EEXIST {
+      } catch let error where error.code == EEXIST {
         return
       }
     }
@@ -23,7 +23,7 @@ extension KernelHostNetwork {
     try withLink(name, in: namespace) { socket, link throws(Errno) in
       do throws(Errno) {
         try socket.removeAddress(address, link: link.index)
-      } catch  where error.code == EADDRNOTAVAIL {
+      } catch let error where error.code == EADDRNOTAVAIL {
         return
       }
     }
@@ -57,7 +57,7 @@ extension KernelHostNetwork {
     try withLink(name, in: namespace) { socket, link throws(Errno) in
       do throws(Errno) {
         try socket.removeRoute(defaultRoute(via: gateway, on: link))
-      } catch  where error.code == ESRCH {
+      } catch let error where error.code == ESRCH {
         return
       }
     }

@@ -91,6 +91,6 @@ extension KernelHostNetwork {
   }
 
   private func ignoring(_ code: Int32, _ body: () throws(Errno) -> Void) throws(Errno) {
-    do throws(Errno) { try body() } catch  where error.code == code {}
+    do throws(Errno) { try body() } catch let error where error.code == code {}
   }
 }

@@ -39,7 +39,7 @@ public final class KernelHostNetwork: HostNetwork {
       let namespace = try find(reference.path)
       guard namespace.inode == reference.inode else { throw gone }
       return namespace
-    } catch  where error.code == .invalid {
+    } catch let error where error.code == .invalid {
       throw gone
     }
   }
@@ -84,7 +84,7 @@ public final class KernelHostNetwork: HostNetwork {
   public func makeNamespace(named name: String) throws(ControlError) -> NamespaceReference {
     do throws(Errno) {
       return NamespaceReference(path: namespacePath(named: name), inode: try NetworkNamespace.create(name: name).inode)
-    } catch  where error.code == EEXIST {
+    } catch let error where error.code == EEXIST {
       throw ControlError(.conflict, "\(namespacePath(named: name)) exists already")
     } catch {
       throw ControlError(error)
@@ -94,7 +94,7 @@ public final class KernelHostNetwork: HostNetwork {
   public func removeNamespace(named name: String) throws(ControlError) {
     do throws(Errno) {
       try NetworkNamespace.remove(name: name)
-    } catch  where error.code == ENOENT {
+    } catch let error where error.code == ENOENT {
       return
     } catch {
       throw ControlError(error)
@@ -147,7 +147,7 @@ public final class KernelHostNetwork: HostNetwork {
       var socket = try RouteSocket(in: home)
       guard let link = try socket.link(named: name) else { throw Errno(ENODEV, "look up interface \(name)") }
       _ = try socket.moveLink(link.index, to: target, name: newName)
-    } catch  where error.code == EEXIST {
+    } catch let error where error.code == EEXIST {
       throw ControlError(.conflict, "\(namespace.path) has an interface \(newName) already")
     } catch {
       throw ControlError(error)

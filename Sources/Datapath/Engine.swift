@@ -84,7 +84,9 @@ public struct Engine: ~Copyable {
   /// Sends a frame of the switch's own into the network as if `frame.port` had sent it. Not counted as received; every copy
   /// counts as made by flooding.
   @inlinable
-  public mutating func inject<Output: FrameOutput & ~Copyable>(_ frame: FrameDescriptor, now: UInt32, into output: inout Output) {
+  public mutating func inject<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, now: UInt32, into output: inout Output
+  ) {
     let index = ports[Int(frame.port)].network
     guard index != Self.none, Int(frame.length) >= Self.headerLength + Self.ethernetHeaderLength else { return }
     var view = NetworkView(table: networks[Int(index)].table, ports: ports, now: now)
@@ -93,16 +95,19 @@ public struct Engine: ~Copyable {
     case .forward(let port):
       output.transmit(frame, to: port, isOnlyCopy: true)
       copies = 1
-    case .flood: copies = flood(frame, network: Int(index), unisolatedOnly: ports[Int(frame.port)].isIsolated, into: &output)
+    case .flood:
+      copies = flood(frame, network: Int(index), unisolatedOnly: ports[Int(frame.port)].isIsolated, into: &output)
     case .floodUnisolated, .drop: copies = 0
     }
-    networkCounters.handle.add(Int(index) &* NetworkCounter.count &+ NetworkCounter.floodedCopies.rawValue, UInt64(copies))
+    networkCounters.handle.add(
+      Int(index) &* NetworkCounter.count &+ NetworkCounter.floodedCopies.rawValue, UInt64(copies))
   }
 
   @inlinable
   @inline(__always)
   mutating func run<Policy: ForwardingPolicy, Output: FrameOutput & ~Copyable>(
-    _ policy: Policy, _ frames: UnsafeBufferPointer<FrameDescriptor>, network: Int, now: UInt32, into output: inout Output
+    _ policy: Policy, _ frames: UnsafeBufferPointer<FrameDescriptor>, network: Int, now: UInt32,
+    into output: inout Output
   ) {
     var view = NetworkView(table: networks[network].table, ports: ports, now: now)
     let counters = portCounters.handle
@@ -115,7 +120,8 @@ public struct Engine: ~Copyable {
       if length >= Self.ethernetHeaderLength {
         let header = VirtioNetHeader(loadingFrom: UnsafeRawPointer(frame.start))
         let parsed = Self.view(frame)
-        if let reason = networks[network].guardFrame(parsed, length: UInt32(length), segmentLength: header.segmentSize) {
+        if let reason = networks[network].guardFrame(parsed, length: UInt32(length), segmentLength: header.segmentSize)
+        {
           verdict = .drop(reason)
         } else {
           verdict = policy.decide(parsed, &view)

@@ -77,7 +77,9 @@ public struct Network: ~Copyable {
   @inlinable
   @inline(__always)
   func guardFrame(_ frame: borrowing Frame, length: UInt32, segmentLength: UInt16) -> DropReason? {
-    if segmentLength == 0 ? length > mtu &+ UInt32(Self.frameOverhead) : UInt32(segmentLength) > mtu { return .oversize }
+    if segmentLength == 0 ? length > mtu &+ UInt32(Self.frameOverhead) : UInt32(segmentLength) > mtu {
+      return .oversize
+    }
     if !frame.source.isValidSource { return .invalidSource }
     if frame.destination.isLinkLocalControl { return .linkLocalControl }
     return nil

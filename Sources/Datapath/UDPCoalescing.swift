@@ -76,7 +76,9 @@ public struct UDPFlow: BitwiseCopyable {
     ports = transport.loadUnaligned(as: UInt32.self)
     udpLength = Int(UInt16(bigEndian: transport.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
     // Lengths lie: UDP's must be the frame's, to the byte.
-    guard udpLength == length &- Int(transportOffset), udpLength > 8, udpLength &- 8 <= Self.payloadBytesMax else { return nil }
+    guard udpLength == length &- Int(transportOffset), udpLength > 8, udpLength &- 8 <= Self.payloadBytesMax else {
+      return nil
+    }
     payloadLength = UInt16(truncatingIfNeeded: udpLength &- 8)
     destinationAndType = bytes.loadUnaligned(as: UInt64.self)
     source = bytes.loadUnaligned(fromByteOffset: 6, as: UInt64.self)

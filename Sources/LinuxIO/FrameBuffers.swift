@@ -1,5 +1,5 @@
-import CLinux
 import CLiburing
+import CLinux
 import Glibc
 import SystemCalls
 

@@ -1,5 +1,5 @@
-import CLinux
 import CLiburing
+import CLinux
 import Glibc
 import SystemCalls
 
@@ -16,7 +16,9 @@ struct IOUring: ~Copyable {
     ring.initialize(to: io_uring())
     let base = UInt32(IORING_SETUP_CQSIZE)
     // Linux 6.1 has all; 6.0 no DEFER_TASKRUN; before that, completions come by interrupting the thread.
-    let attempts = [base | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, base | IORING_SETUP_COOP_TASKRUN, base]
+    let attempts = [
+      base | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, base | IORING_SETUP_COOP_TASKRUN, base,
+    ]
     var result: Int32 = 0
     for flags in attempts {
       var parameters = io_uring_params()

@@ -126,7 +126,8 @@ public final class Switch: Sendable {
 
   /// - Parameter descriptor: of a TAP with a virtio-net header of `TAPDevice.headerLength` bytes, without O_NONBLOCK. The switch
   ///   owns it from here on, also where this throws.
-  public func addPort(descriptor: Int32, to network: NetworkHandle, _ options: PortOptions) throws(Errno) -> PortHandle {
+  public func addPort(descriptor: Int32, to network: NetworkHandle, _ options: PortOptions) throws(Errno) -> PortHandle
+  {
     let takesSegmentedUDP = TAPDevice.takesSegmentedUDP(descriptor)
     let result: Result<UInt16, Errno> = ask(network.worker) { worker in
       do throws(Errno) {
@@ -232,7 +233,8 @@ public final class Switch: Sendable {
   /// What ports of the network that have gone had counted.
   public func gone(_ network: NetworkHandle, _ counter: PortCounter, _ reason: DropReason? = nil) -> UInt64 {
     let offset = NetworkCounter.gone.rawValue + counter.rawValue + Int(reason?.rawValue ?? 0)
-    return members[network.worker].thread.readableCounters.networks[Int(network.network) * NetworkCounter.count + offset]
+    return members[network.worker].thread.readableCounters.networks[
+      Int(network.network) * NetworkCounter.count + offset]
   }
 
   /// Runs `body` on the worker's thread, between two bursts.

@@ -40,7 +40,8 @@ public struct TAPDevice: ~Copyable {
       usleep(Self.busyRetryMicroseconds)
     }
     _ = try check(
-      martlet_tap_set_header_length(descriptor.number, Int32(Self.headerLength)), "set the header length of TAP \(name)")
+      martlet_tap_set_header_length(descriptor.number, Int32(Self.headerLength)), "set the header length of TAP \(name)"
+    )
     self.offloads = try Self.setOffloads(descriptor.number, name: name)
     self.name = name
     self.descriptor = descriptor

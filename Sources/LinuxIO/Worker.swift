@@ -1,5 +1,5 @@
-import CLinux
 import CLiburing
+import CLinux
 import Datapath
 import Glibc
 import SystemCalls
@@ -188,7 +188,9 @@ struct Worker: ~Copyable {
 
   mutating func armRead(_ port: UInt16) {
     let link = transmitter.links + Int(port)
-    guard link.pointee.descriptor >= 0, !link.pointee.isClosing, !link.pointee.isLost, !link.pointee.isReading else { return }
+    guard link.pointee.descriptor >= 0, !link.pointee.isClosing, !link.pointee.isLost, !link.pointee.isReading else {
+      return
+    }
     link.pointee.isReading = true
     let submission = transmitter.uring.nextSubmission()
     io_uring_prep_read(submission, Int32(port), nil, 0, UInt64(bitPattern: -1))

@@ -48,7 +48,9 @@ final class WorkerChannel: Sendable {
 
   /// Only the worker.
   func nextCommand() -> Command? {
-    guard let reference = commands.handle.pop(), let pointer = UnsafeRawPointer(bitPattern: reference) else { return nil }
+    guard let reference = commands.handle.pop(), let pointer = UnsafeRawPointer(bitPattern: reference) else {
+      return nil
+    }
     return Unmanaged<Command>.fromOpaque(pointer).takeRetainedValue()
   }
 

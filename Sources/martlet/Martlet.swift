@@ -43,7 +43,7 @@ import Glibc
       return EXIT_FAILURE
     } catch let code as ExitCode {
       return code.rawValue
-    } catch  where exitCode(for: error) == .success {
+    } catch let error where exitCode(for: error) == .success {
       // Help, the version, or a completion script.
       output.line(fullMessage(for: error))
       return EXIT_SUCCESS

@@ -88,7 +88,7 @@ extension Configuration {
     let text: String
     do throws(Errno) {
       text = try Self.contents(path)
-    } catch  where error.code == ENOENT && !mustExist {
+    } catch let error where error.code == ENOENT && !mustExist {
       return
     } catch {
       throw ControlError(.system, "configuration: \(error)")

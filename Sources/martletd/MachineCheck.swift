@@ -12,7 +12,7 @@ enum MachineCheck {
     try checkCapabilities(effective: effectiveCapabilities())
     do throws(Errno) {
       _ = try FileDescriptor.open("/dev/net/tun", O_RDWR)
-    } catch  where error.code == ENOENT || error.code == ENODEV || error.code == ENXIO {
+    } catch let error where error.code == ENOENT || error.code == ENODEV || error.code == ENXIO {
       throw ControlError(.system, "/dev/net/tun is missing: load the kernel's module tun (modprobe tun)")
     } catch {
       throw ControlError(.system, "\(error): martletd must be allowed to open /dev/net/tun")

@@ -79,7 +79,8 @@ import Wire
     var fabric = MemorySwitch(ports: 2)
     let large = frame(to: Self.broadcast, from: host(0), payload: 60_000)
     let header = VirtioNetHeader(
-      flags: .needsChecksum, segmentation: .tcp4, headerLength: 54, segmentSize: 1448, checksumStart: 34, checksumOffset: 16)
+      flags: .needsChecksum, segmentation: .tcp4, headerLength: 54, segmentSize: 1448, checksumStart: 34,
+      checksumOffset: 16)
     #expect(fabric.process([(0, large)], header: header).count == 1)
     var jumbo = header
     jumbo.segmentSize = 1501

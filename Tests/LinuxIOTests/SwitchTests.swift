@@ -17,11 +17,15 @@ import Wire
   }
 
   /// An Ethernet frame with a type for local experiments (IEEE 802 section 9.2.2) and `payload`.
-  static func frame(to destination: UInt64, from source: UInt64, _ payload: [UInt8] = Array(repeating: 7, count: 50)) -> [UInt8] {
+  static func frame(to destination: UInt64, from source: UInt64, _ payload: [UInt8] = Array(repeating: 7, count: 50))
+    -> [UInt8]
+  {
     MACAddress(bits: destination).bytes + MACAddress(bits: source).bytes + [0x88, 0xB5] + payload
   }
 
-  @Test(arguments: modes) func `unknown destinations are flooded, known ones are not`(mode: WorkerOptions.ReadMode) throws {
+  @Test(arguments: modes) func `unknown destinations are flooded, known ones are not`(mode: WorkerOptions.ReadMode)
+    throws
+  {
     let fabric = try Switch(workers: 1, Self.options(mode))
     defer { fabric.stop() }
     let network = try fabric.addNetwork(NetworkOptions())
