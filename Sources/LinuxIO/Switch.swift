@@ -30,6 +30,8 @@ public struct ForwardingEntry: Sendable, Equatable {
 /// A network lives whole on one worker, so its MAC table has one owner and no lock. Every method may be called by any thread
 /// but a worker's; it returns when the worker has done what was asked, which is between two of its bursts.
 public final class Switch: Sendable {
+  /// A switch of fewer ports is a limit that was set by mistake.
+  static let descriptorsMin = 256
   /// Entries copied out of a MAC table between two bursts.
   static let entriesPerVisit = 2048
 
@@ -56,8 +58,12 @@ public final class Switch: Sendable {
   /// Starts the workers.
   /// - Parameter workers: 1 to the number of processors.
   public init(workers: Int = Switch.defaultWorkerCount, _ options: WorkerOptions = WorkerOptions()) throws(Errno) {
+    let descriptors = Self.descriptorLimit
+    guard descriptors >= Self.descriptorsMin else {
+      throw Errno(EMFILE, "start the switch with \(descriptors) file descriptors, of \(Self.descriptorsMin) at least")
+    }
     var options = options
-    options.portCapacity = min(options.portCapacity, Self.descriptorLimit)
+    options.portCapacity = min(options.portCapacity, descriptors)
     self.options = options
     let lost = try LostPorts()
     lostHandler = lost
