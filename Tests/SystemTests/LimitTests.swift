@@ -28,9 +28,9 @@ extension SystemTests {
     func fewDescriptors() throws {
       try withTestbed { testbed in
         let daemon = try testbed.makeDaemon()
-        expectOneLine(try daemon.launch(["prlimit", "--nofile=64"]).end(), about: "descriptors")
+        expectOneLine(try daemon.launch(["prlimit", "--nofile=64"]).end(), about: "64 file descriptors")
         #expect(!FileManager.default.fileExists(atPath: daemon.socket))
-        try daemon.start()
+        try daemon.start(["prlimit", "--nofile=1024"])
       }
     }
 

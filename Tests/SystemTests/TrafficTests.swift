@@ -56,15 +56,18 @@ extension SystemTests {
         var received, lost, duplicated, reordered, corrupted, foreign: Int
       }
       try withPair { _, a, b, ipv4, ipv6 in
-        let count = 10_000
+        let (count, address) = (10_000, overIPv6 ? ipv6 : ipv4)
+        // While the sender's kernel still asks for the neighbour, it lets later datagrams overtake those that wait for the answer.
+        #expect(try a.reaches(address))
         let load = try Binaries.path("martlet-load")
         let receiver = try b.start(load, "verify-receive", "7001", "--count", "\(count)")
         try b.waitForSocket("udp", port: 7001)
-        try a.run(load, "verify-send", overIPv6 ? ipv6 : ipv4, "7001", "--count", "\(count)", "--rate", "10000")
+        try a.run(load, "verify-send", address, "7001", "--count", "\(count)", "--rate", "10000")
         let figures = try JSONDecoder().decode(Figures.self, from: Data(receiver.succeed().utf8))
         #expect(figures.received == count)
         #expect(figures.lost == 0)
-        #expect(figures.duplicated + figures.reordered + figures.corrupted + figures.foreign == 0)
+        #expect(figures.duplicated == 0 && figures.reordered == 0)
+        #expect(figures.corrupted == 0 && figures.foreign == 0)
       }
     }
 
