@@ -94,7 +94,8 @@ extension SystemTests {
     /// One change after the other, all that there are, over and over.
     private static let changes = """
       martlet="$1 --socket $2"; name=$3
-      $martlet network disconnect lab $name; $martlet sandbox rm $name; $martlet network rm changing
+      $martlet network disconnect lab $name; $martlet network disconnect changing $name
+      $martlet sandbox rm $name; $martlet network rm changing
       while $martlet network create changing --internal --ipv6 && $martlet sandbox create $name &&
         $martlet network connect lab $name && $martlet network connect changing $name; do
         $martlet network disconnect lab $name && $martlet network disconnect changing $name &&
@@ -114,7 +115,7 @@ extension SystemTests {
         for round in 0..<8 {
           let changes = try testbed.start(script)
           // The rounds take about as long each; the kill comes a little later in each.
-          try eventually("changes are under way") { changes.outputSoFar.contains("round") }
+          try eventually("changes are under way: \(changes.complaintSoFar)") { changes.outputSoFar.contains("round") }
           usleep(UInt32(round) * 40_000)
           try daemon.end(by: SIGKILL)
           _ = try changes.end()
