@@ -40,6 +40,12 @@ public final class ControlServer: Sendable {
     let worker = NIOThreadPool(numberOfThreads: 1)
     worker.start()
     let bootstrap = ServerBootstrap(group: group)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandlers(
+            DescriptorReserve(listener: socket.descriptor), AcceptBackoffHandler())
+        }
+      }
       // A client may end its side after the request and still wait for the answer, as `nc -N` does.
       .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelInitializer { [self] channel in

@@ -162,14 +162,16 @@ extension Controller {
   /// What a TAP is called between its making and its move. As long as an interface's name may be.
   static func temporaryInterface(forEndpoint id: String) -> String { "mtx" + id.prefix(12) }
 
+  /// Recorded first: a daemon that is killed between the two leaves no file that nobody knows of.
   private func giveNameServers(to sandbox: SandboxRecord, _ rollback: inout Rollback) throws(ControlError) {
-    guard try host.writeNameServers(forNamespaceAt: sandbox.path) else { return }
+    guard !sandbox.hasNameServers else { return }
+    var changed = sandbox
+    changed.hasNameServers = true
+    try store.update(changed)
     rollback.add("remove resolv.conf of \(sandbox.name)") { [host, store] () throws(ControlError) in
       try host.removeNameServers(forNamespaceAt: sandbox.path)
       try store.update(sandbox)
     }
-    var changed = sandbox
-    changed.hasNameServers = true
-    try store.update(changed)
+    try host.writeNameServers(forNamespaceAt: sandbox.path)
   }
 }

@@ -96,9 +96,9 @@ public protocol HostNetwork: AnyObject, Sendable {
 
   // MARK: Name servers
 
-  /// Writes the resolv.conf that `ip netns exec` shows in the namespace at `path`. false: the namespace has no name, or
-  /// there is such a file already, which stays as it is.
-  func writeNameServers(forNamespaceAt path: String) throws(ControlError) -> Bool
+  /// Writes the resolv.conf that `ip netns exec` shows in the namespace at `path`, where the namespace has a name and there is
+  /// no such file yet.
+  func writeNameServers(forNamespaceAt path: String) throws(ControlError)
   func removeNameServers(forNamespaceAt path: String) throws(ControlError)
   func nameServers(forNamespaceAt path: String) -> NameServers
 }

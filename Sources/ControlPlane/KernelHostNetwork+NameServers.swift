@@ -14,10 +14,10 @@ extension KernelHostNetwork {
     return path == namespacePath(named: name) ? Self.configurationDirectory + "/" + name : nil
   }
 
-  public func writeNameServers(forNamespaceAt path: String) throws(ControlError) -> Bool {
-    guard let directory = directory(forNamespaceAt: path) else { return false }
+  public func writeNameServers(forNamespaceAt path: String) throws(ControlError) {
+    guard let directory = directory(forNamespaceAt: path) else { return }
     let file = directory + "/resolv.conf"
-    guard !FileManager.default.fileExists(atPath: file) else { return false }
+    guard !FileManager.default.fileExists(atPath: file) else { return }
     do {
       try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
       try Data(Self.hostConfiguration().text.utf8).write(to: URL(filePath: file), options: .withoutOverwriting)
@@ -25,7 +25,6 @@ extension KernelHostNetwork {
       rmdir(directory)
       throw ControlError(.system, "write \(file): \(error.localizedDescription)")
     }
-    return true
   }
 
   private static func hostConfiguration() -> ResolverConfiguration {
@@ -41,13 +40,15 @@ extension KernelHostNetwork {
   public func removeNameServers(forNamespaceAt path: String) throws(ControlError) {
     guard let directory = directory(forNamespaceAt: path) else { return }
     let file = directory + "/resolv.conf"
-    guard let bytes = FileManager.default.contents(atPath: file),
-      String(decoding: bytes, as: UTF8.self).hasPrefix(ResolverConfiguration.mark)
-    else { return }
-    do {
-      try FileManager.default.removeItem(atPath: file)
-    } catch {
-      throw ControlError(.system, "remove \(file): \(error.localizedDescription)")
+    if let bytes = FileManager.default.contents(atPath: file) {
+      // An empty one was being written when the daemon was killed.
+      let isOurs = bytes.isEmpty || String(decoding: bytes, as: UTF8.self).hasPrefix(ResolverConfiguration.mark)
+      guard isOurs else { return }
+      do {
+        try FileManager.default.removeItem(atPath: file)
+      } catch {
+        throw ControlError(.system, "remove \(file): \(error.localizedDescription)")
+      }
     }
     // Goes only if nobody else has put anything there.
     rmdir(directory)

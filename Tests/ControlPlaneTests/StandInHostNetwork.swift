@@ -238,9 +238,9 @@ final class StandInHostNetwork: HostNetwork {
 
   // MARK: Name servers
 
-  func writeNameServers(forNamespaceAt path: String) throws(ControlError) -> Bool {
+  func writeNameServers(forNamespaceAt path: String) throws(ControlError) {
     try step("writeNameServers") { state throws(ControlError) in
-      path.hasPrefix("/named/") && state.nameServers.insert(path).inserted
+      if path.hasPrefix("/named/") { state.nameServers.insert(path) }
     }
   }
 

@@ -67,7 +67,7 @@ final class Daemon {
     let names = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(program.pid)/fd")
     let open = Set(names.compactMap { Int($0) })
     var (limit, free) = (0, 0)
-    while free < spare {
+    while free < spare || open.contains(limit) {
       if !open.contains(limit) { free += 1 }
       limit += 1
     }
