@@ -72,6 +72,23 @@ extension SystemTests {
       }
     }
 
+    @Test("the MTU of a living network can be changed, up and down")
+    func changedMTU() throws {
+      try withPair { daemon, a, b in
+        let address = try daemon.endpoint(of: b, on: "lab").ipv4
+        for mtu in [9000, 1400] {
+          try daemon.martlet("network", "set", "lab", "--mtu", "\(mtu)")
+          for sandbox in [a, b] { #expect(try sandbox.link().mtu == mtu) }
+          // Less the headers of IPv4 and ICMP.
+          #expect(try a.reaches(address, options: "-M", "do", "-s", "\(mtu - 28)"))
+        }
+        // One that makes its own interface larger again gains nothing.
+        for sandbox in [a, b] { try sandbox.run("ip", "link", "set", "eth0", "mtu", "9000") }
+        #expect(try !a.reaches(address, count: 1, options: "-M", "do", "-s", "1472"))
+        #expect(try drops(daemon, a, "oversize") == 1)
+      }
+    }
+
     @Test("a frame beyond the network's MTU is dropped and counted")
     func oversize() throws {
       try withPair { daemon, a, b in

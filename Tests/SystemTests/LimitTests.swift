@@ -24,6 +24,18 @@ extension SystemTests {
       }
     }
 
+    @Test("so is one in the same network namespace, with a state directory of its own")
+    func sameNamespace() throws {
+      try withDaemon { daemon in
+        try daemon.martlet("network", "create", "lab")
+        let before = try daemon.namespace.configuration()
+        let directory = daemon.namespace.testbed.directory + "/other"
+        let second = try Daemon(namespace: daemon.namespace, directory: directory).launch().end()
+        expectOneLine(second, about: "network namespace")
+        #expect(try daemon.namespace.configuration() == before)
+      }
+    }
+
     @Test("a daemon that may have too few file descriptors does not start, and says so")
     func fewDescriptors() throws {
       try withTestbed { testbed in
@@ -37,7 +49,7 @@ extension SystemTests {
     @Test("without a file descriptor for a client's connection, the client is told so")
     func noConnection() throws {
       try withDaemon { daemon in
-        let patience = Duration.seconds(20)
+        let patience = Duration.seconds(10)
         try daemon.limitDescriptors(spare: 0)
         expectOneLine(try Program(daemon.commandLine(["network", "ls"])).end(within: patience))
         try daemon.limitDescriptors(spare: 1000)

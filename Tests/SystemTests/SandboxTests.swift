@@ -119,6 +119,37 @@ extension SystemTests {
       }
     }
 
+    @Test("many that are connected at the same time have addresses of their own")
+    func atOnce() throws {
+      try withDaemon { daemon in
+        try daemon.martlet("network", "create", "lab", "--ipv6")
+        let sandboxes = try (0..<8).map { try daemon.sandbox("s\($0)") }
+        let testbed = daemon.namespace.testbed
+        let commands = try sandboxes.map {
+          try testbed.start(daemon.commandLine(["network", "connect", "lab", $0.name]))
+        }
+        for command in commands { try command.succeed() }
+        let endpoints = try daemon.network("lab").endpoints
+        let addresses = endpoints.flatMap { [$0.ipv4, $0.ipv6] }
+        #expect(Set(addresses).count == 16)
+        #expect(Set(endpoints.map(\.mac)).count == 8)
+        #expect(try daemon.namespace.answering(addresses) == addresses)
+      }
+    }
+
+    @Test("an endpoint without an address is up, and what it carries is the user's")
+    func noAddress() throws {
+      try withDaemon { daemon in
+        try daemon.martlet("network", "create", "lab", "--subnet", "10.9.0.0/24")
+        let a = try daemon.sandbox("a", on: "lab", "--no-address")
+        #expect(try daemon.endpoint(of: a, on: "lab").addresses.isEmpty)
+        #expect(try a.run("ip", "-4", "addr", "show", "eth0").isEmpty)
+        #expect(try a.run("ip", "route").isEmpty)
+        try a.run("ip", "addr", "add", "10.9.0.200/24", "dev", "eth0")
+        #expect(try a.reaches("10.9.0.1"))
+      }
+    }
+
     @Test("the drivers none and host give no interface")
     func otherDrivers() throws {
       try withDaemon { daemon in
