@@ -46,7 +46,9 @@ public final class Switch: Sendable {
   public let options: WorkerOptions
 
   /// One worker for every two processors, so that the programs that talk have a place to run.
-  public static var defaultWorkerCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2) }
+  public static var defaultWorkerCount: Int { max(1, processorCount / 2) }
+
+  private static var processorCount: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
 
   /// io_uring takes no larger table than the process may have descriptors.
   private static var descriptorLimit: Int {
@@ -58,6 +60,9 @@ public final class Switch: Sendable {
   /// Starts the workers.
   /// - Parameter workers: 1 to the number of processors.
   public init(workers: Int = Switch.defaultWorkerCount, _ options: WorkerOptions = WorkerOptions()) throws(Errno) {
+    guard (1...Self.processorCount).contains(workers) else {
+      throw Errno(EINVAL, "start \(workers) workers where there are \(Self.processorCount) processors")
+    }
     let descriptors = Self.descriptorLimit
     guard descriptors >= Self.descriptorsMin else {
       throw Errno(EMFILE, "start the switch with \(descriptors) file descriptors, of \(Self.descriptorsMin) at least")

@@ -129,6 +129,14 @@ import Wire
     #expect(fabric.count(0, .rxFrames) == 0)
   }
 
+  @Test(arguments: [[0, 4], [4, 0], [2, 3], [0, 3]] as [[UInt16]])
+  func `ports may go in any order, and those that stay are flooded once each`(gone: [UInt16]) {
+    var fabric = MemorySwitch(ports: 5)
+    for port in gone { fabric.engine.freePort(port, from: fabric.engine.detachPort(port)) }
+    let sent = fabric.process([(1, frame(to: Self.broadcast, from: host(1)))])
+    #expect(sent.map(\.port).sorted() == [0, 2, 3, 4].filter { !gone.contains($0) })
+  }
+
   @Test func `a frame of the switch's own is learned and flooded, and counted as copies`() {
     var fabric = MemorySwitch(ports: 3)
     let bytes = [UInt8](repeating: 0, count: Engine.headerLength) + frame(to: Self.broadcast, from: host(0))
