@@ -36,7 +36,8 @@ final class DescriptorReserve: ChannelInboundHandler {
   private func refuseWaiting() {
     let answer = Self.refusal
     for _ in 0..<Self.refusalsMax {
-      let connection = accept4(listener, __SOCKADDR_ARG(__sockaddr__: nil), nil, Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue))
+      let connection = accept4(
+        listener, __SOCKADDR_ARG(__sockaddr__: nil), nil, Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue))
       guard connection >= 0 else { return }
       _ = send(connection, answer, answer.count, Int32(MSG_NOSIGNAL))
       // What the client sent must be taken, or closing would reset the connection under the answer.
