@@ -54,19 +54,4 @@ static inline int martlet_tap_set_persistent(int fd, int persistent) {
   return ioctl(fd, TUNSETPERSIST, (unsigned long)persistent) == 0 ? 0 : -errno;
 }
 
-/// Writes the interface's current name (IFNAMSIZ bytes). 0, or -errno (EBADFD: its namespace is gone).
-static inline int martlet_tap_name(int fd, char name[IFNAMSIZ]) {
-  struct ifreq request;
-  memset(&request, 0, sizeof request);
-  if (ioctl(fd, TUNGETIFF, &request) != 0) return -errno;
-  memcpy(name, request.ifr_name, IFNAMSIZ);
-  return 0;
-}
-
-/// A descriptor of the network namespace the TAP is in now, or -errno.
-static inline int martlet_tap_namespace(int fd) {
-  int ns = ioctl(fd, TUNGETDEVNETNS);
-  return ns >= 0 ? ns : -errno;
-}
-
 #endif
