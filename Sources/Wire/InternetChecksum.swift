@@ -91,6 +91,10 @@ extension InternetChecksum {
     return ~UInt16(bigEndian: folded(sum))
   }
 
+  /// Two sums in the host's order as one: how a length is put into, or with its complement taken out of, a `partial` sum.
+  @inlinable
+  static func sum(_ first: UInt16, _ second: UInt16) -> UInt16 { folded(UInt64(first) &+ UInt64(second)) }
+
   /// Adds the carries back until 16 bits are left.
   @inlinable
   static func folded(_ sum: UInt64) -> UInt16 {
