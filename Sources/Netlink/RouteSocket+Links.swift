@@ -1,4 +1,5 @@
 import CLibmnl
+import CLinux
 import Glibc
 import SystemCalls
 import Wire
@@ -87,6 +88,8 @@ extension Link {
     var mac: MACAddress?
     var mtu = 0
     var hasCarrier = false
+    var master: Int32?
+    var segmentedFrameBytesMax = Link.segmentedFrameBytesDefault
     var kind: String?
     var alias: String?
     for attribute in message.attributes(after: ifinfomsg.self) {
@@ -95,6 +98,8 @@ extension Link {
       case IFLA_ADDRESS: mac = MACAddress(bytes: attribute.bytes)
       case IFLA_MTU: mtu = Int(attribute.uint32 ?? 0)
       case IFLA_CARRIER: hasCarrier = attribute.uint8 == 1
+      case IFLA_MASTER: master = attribute.uint32.flatMap { Int32(exactly: $0) }
+      case IFLA_GSO_MAX_SIZE: segmentedFrameBytesMax = Int(attribute.uint32 ?? 0)
       case IFLA_IFALIAS: alias = attribute.string
       case IFLA_LINKINFO: kind = attribute.nested.first { $0.type == IFLA_INFO_KIND }?.string
       default: continue
@@ -102,6 +107,7 @@ extension Link {
     }
     self.init(
       index: header.ifi_index, name: name, mac: mac, mtu: mtu, isUp: header.ifi_flags & UInt32(IFF_UP) != 0,
-      hasCarrier: hasCarrier, kind: kind, alias: alias)
+      hasCarrier: hasCarrier, isEthernet: header.ifi_type == ARPHRD_ETHER, master: master,
+      segmentedFrameBytesMax: segmentedFrameBytesMax, kind: kind, alias: alias)
   }
 }

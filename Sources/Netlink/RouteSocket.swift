@@ -31,6 +31,8 @@ public struct RouteSocket: ~Copyable, @unchecked Sendable {  // Owns all it poin
     buffer = .allocate(byteCount: Self.receiveCapacity, alignment: MemoryLayout<nlmsghdr>.alignment)
   }
 
+  var descriptor: Int32 { mnl_socket_get_fd(socket) }
+
   deinit {
     mnl_socket_close(socket)
     buffer.deallocate()

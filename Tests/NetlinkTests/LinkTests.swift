@@ -19,6 +19,14 @@ struct LinkTests {
     let flags: [String]
     let linkinfo: Info?
     let ifalias: String?
+    let linkType: String
+    let master: String?
+    let segmentedFrameBytesMax: Int?
+    enum CodingKeys: String, CodingKey {
+      case ifindex, ifname, address, mtu, flags, linkinfo, ifalias, master
+      case linkType = "link_type"
+      case segmentedFrameBytesMax = "gso_max_size"
+    }
   }
 
   private func expectSame(_ links: [Link], as shown: [Shown]) {
@@ -31,6 +39,9 @@ struct LinkTests {
       #expect(!link.isUp || link.hasCarrier == !shown.flags.contains("NO-CARRIER"))
       #expect(link.kind == shown.linkinfo?.kind)
       #expect(link.alias == shown.ifalias)
+      #expect(link.isEthernet == (shown.linkType == "ether"))
+      #expect(link.master.flatMap { master in links.first { $0.index == master }?.name } == shown.master)
+      #expect(link.segmentedFrameBytesMax == shown.segmentedFrameBytesMax)
     }
   }
 
@@ -42,8 +53,10 @@ struct LinkTests {
       try other.ip("link", "set", "veth0", "up")
       try other.ip("link", "set", "veth1", "up")
       try other.ip("link", "add", "bridge0", "type", "bridge")
+      try other.ip("link", "set", "veth1", "master", "bridge0", "gso_max_size", "30000")
+      try other.ip("tuntap", "add", "tun0", "mode", "tun")
       let links = try socket.links()
-      #expect(links.map(\.name).sorted() == ["bridge0", "lo", "tap0", "tap1", "veth0", "veth1"])
+      #expect(links.map(\.name).sorted() == ["bridge0", "lo", "tap0", "tap1", "tun0", "veth0", "veth1"])
       expectSame(links, as: try other.show(Shown.self, "link"))
       for link in links {
         #expect(try socket.link(named: link.name) == link)
@@ -51,6 +64,31 @@ struct LinkTests {
       }
       #expect(try socket.link(named: "none") == nil)
       #expect(try socket.link(index: 4711) == nil)
+    }
+  }
+
+  /// Each feature is switched off by ethtool, the other side of the comparison.
+  @Test func featuresAreThoseOfEthtool() throws {
+    try withNamespace { other in
+      try other.ip("link", "add", "veth0", "type", "veth", "peer", "name", "veth1")
+      let socket = try RouteSocket(in: NetworkNamespace(path: other.path))
+      func features() throws -> LinkFeatures { try socket.features(ofLink: "veth0") }
+      func off(_ feature: String) throws {
+        try Command.run("ip", "netns", "exec", other.name, "ethtool", "-K", "veth0", feature, "off")
+      }
+      #expect(try features() == [.tcp4Segmentation, .tcp6Segmentation, .tcpECNSegmentation, .udpSegmentation])
+      try off("tx-tcp6-segmentation")
+      #expect(try features() == [.tcp4Segmentation, .tcpECNSegmentation, .udpSegmentation])
+      try off("tx-udp-segmentation")
+      #expect(try features() == [.tcp4Segmentation, .tcpECNSegmentation])
+      try off("tx-tcp-ecn-segmentation")
+      #expect(try features() == [.tcp4Segmentation])
+      // What takes the ground away under another.
+      try off("tx-checksum-ip-generic")
+      #expect(try features() == [])
+      var thrown: Errno?
+      do throws(Errno) { _ = try socket.features(ofLink: "none") } catch { thrown = error }
+      #expect(thrown == Errno(ENODEV, "look up the features of link none"))
     }
   }
 

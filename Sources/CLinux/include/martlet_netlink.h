@@ -1,9 +1,11 @@
-// What kind of namespace a descriptor holds: linux/nsfs.h. ioctl() is variadic, so it is wrapped here.
+// What kind of namespace a descriptor holds: linux/nsfs.h. ioctl() is variadic, so it is wrapped here. The kinds of
+// interface (ARPHRD_*) are glibc's: the kernel's header for them cannot stand beside net/if.h.
 #ifndef MARTLET_NETLINK_H
 #define MARTLET_NETLINK_H
 
 #include <errno.h>
 #include <linux/nsfs.h>
+#include <net/if_arp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 
