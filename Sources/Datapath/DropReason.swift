@@ -5,7 +5,8 @@
 public enum DropReason: UInt8, CaseIterable, Sendable {
   /// Shorter than an Ethernet header.
   case runt
-  /// Longer than the network's MTU allows.
+  /// Longer than the network's MTU allows, or than a buffer of the switch; at the port it was to leave by: than the
+  /// interface's MTU allows.
   case oversize
   /// Its source is a group address or zero (IEEE 802.1Q-2018, 6.13 and the kernel bridge's br_handle_frame).
   case invalidSource
@@ -17,12 +18,16 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case noOtherPort
   /// Between two isolated ports.
   case isolated
+  /// It came faster than the switch read: the interface's packet socket was full.
+  case receiveQueueFull
+  /// The kernel had it segmented in a way that virtio-net has no word for.
+  case unsupportedOffload
 
   /// The port's interface is down, or its namespace is gone.
   case portDown
   /// More writes are under way at the port than `Worker` allows one port.
   case queueFull
-  /// The kernel found the frame or its virtio-net header malformed.
+  /// The frame or its virtio-net header is malformed: the kernel says so, or it cannot be cut into segments.
   case malformed
   /// The kernel refused the frame for any other reason.
   case refused
@@ -36,6 +41,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case .samePort: "same_port"
     case .noOtherPort: "no_other_port"
     case .isolated: "isolated"
+    case .receiveQueueFull: "receive_queue_full"
+    case .unsupportedOffload: "unsupported_offload"
     case .portDown: "port_down"
     case .queueFull: "queue_full"
     case .malformed: "malformed"

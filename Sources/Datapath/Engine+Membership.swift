@@ -55,6 +55,13 @@ extension Engine {
     network.pointee.table.pointee.setPortLimit(index, options.macLimit)
   }
 
+  /// Counts frames that the kernel had for a port and that never came: received, and dropped.
+  public mutating func countUnseen(_ frames: UInt64, of index: UInt16, _ reason: DropReason) {
+    let base = Int(index) * PortCounter.count
+    portCounters.handle.add(base + PortCounter.rxFrames.rawValue, frames)
+    portCounters.handle.add(base + PortCounter.drops.rawValue + Int(reason.rawValue), frames)
+  }
+
   /// Takes the port out of its network, with its MAC entries. Its index stays taken until `freePort`: operations that the
   /// kernel has not finished still name it.
   /// - Returns: the network it was in, or `none` where it was detached before.

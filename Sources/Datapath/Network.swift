@@ -22,8 +22,12 @@ public struct PortOptions: Sendable, Equatable {
   public var isIsolated: Bool
   /// MAC addresses that may be learned at the port; 0: as many as the network has room for.
   public var macLimit: Int
+  /// For whoever writes to the port; the engine itself does not look at it.
+  public var offloads: SegmentationOffloads
 
-  public init(isIsolated: Bool = false, macLimit: Int = 0) { (self.isIsolated, self.macLimit) = (isIsolated, macLimit) }
+  public init(isIsolated: Bool = false, macLimit: Int = 0, offloads: SegmentationOffloads = .all) {
+    (self.isIsolated, self.macLimit, self.offloads) = (isIsolated, macLimit, offloads)
+  }
 }
 
 /// What the control plane chooses for a network.

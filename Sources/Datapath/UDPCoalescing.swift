@@ -20,6 +20,8 @@ public struct UDPFlow: BitwiseCopyable {
   public static let framesMax = 64
   /// Of all payloads together: the IPv4 total length is 16 bits.
   public static let gatheredBytesMax = 64_000
+  /// With the headers, from the Ethernet header on.
+  static let gatheredFrameBytesMax = gatheredBytesMax + 62
 
   @usableFromInline let destinationAndType: UInt64
   @usableFromInline let source: UInt64

@@ -3,6 +3,8 @@ struct Operation: RawRepresentable, BitwiseCopyable {
   enum Kind: UInt8 {
     /// A read of `port`.
     case read = 1
+    /// A read of `port`, a packet socket.
+    case receive
     /// A write of buffer `index` to `port`.
     case write
     /// A write of the frames gathered in slot `index` to `port`.

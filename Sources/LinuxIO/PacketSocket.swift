@@ -14,41 +14,68 @@ public struct PacketSocket: ~Copyable {
   /// Sent frames that the device has not done with.
   static let sendBufferBytes: Int32 = 4 << 20
 
-  private let descriptor: FileDescriptor
+  private let sockets: FileDescriptorGroup
 
   /// Binds to the interface of that name in the calling thread's network namespace. ENODEV where there is none.
-  public init(interface: String) throws(Errno) {
+  /// - Parameter queues: sockets that share the frames out among them, by flow (PACKET_FANOUT_HASH).
+  public init(interface: String, queues: Int = 1) throws(Errno) {
+    precondition(queues > 0)
     let index = if_nametoindex(interface)
     guard index != 0 else { throw .current("look up interface \(interface)") }
-    // Protocol 0: it takes no frame yet, which could be of any interface.
+    var sockets = FileDescriptorGroup()
+    for _ in 0..<queues { sockets.append(try Self.open()) }
+    for socket in sockets.numbers { try Self.bind(socket, to: Int32(index), interface) }
+    if queues > 1 { try Self.share(sockets.numbers) }
+    for socket in sockets.numbers {
+      let result = queues > 1 ? martlet_packet_take_incoming(socket) : martlet_packet_take_all(socket)
+      _ = try check(result, "replace the filter of a packet socket")
+    }
+    self.sockets = sockets
+  }
+
+  /// Takes no frame yet: one of another interface, or one that another socket of the group takes too.
+  private static func open() throws(Errno) -> FileDescriptor {
     let number = socket(AF_PACKET, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard number >= 0 else { throw .current("open a packet socket") }
     let descriptor = FileDescriptor(owning: number)
-    try Self.configure(number)
+    _ = try check(martlet_packet_take_nothing(number), "attach a filter to a packet socket")
+    let on: Int32 = 1
+    for option in [PACKET_VNET_HDR, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING, PACKET_QDISC_BYPASS] {
+      try set(option, SOL_PACKET, to: on, number)
+    }
+    try set(SO_RCVBUFFORCE, SOL_SOCKET, to: receiveBufferBytes, number)
+    try set(SO_SNDBUFFORCE, SOL_SOCKET, to: sendBufferBytes, number)
+    return descriptor
+  }
+
+  private static func bind(_ socket: Int32, to index: Int32, _ interface: String) throws(Errno) {
     var membership = packet_mreq()
-    membership.mr_ifindex = Int32(index)
+    membership.mr_ifindex = index
     membership.mr_type = UInt16(PACKET_MR_PROMISC)
-    try Self.set(PACKET_ADD_MEMBERSHIP, SOL_PACKET, to: membership, number)
+    try set(PACKET_ADD_MEMBERSHIP, SOL_PACKET, to: membership, socket)
     var address = sockaddr_ll()
     address.sll_family = UInt16(AF_PACKET)
     address.sll_protocol = UInt16(ETH_P_ALL).bigEndian
-    address.sll_ifindex = Int32(index)
+    address.sll_ifindex = index
     let result = withUnsafePointer(to: &address) { address in
       address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(number, __CONST_SOCKADDR_ARG(__sockaddr__: $0), socklen_t(MemoryLayout<sockaddr_ll>.size))
+        Glibc.bind(socket, __CONST_SOCKADDR_ARG(__sockaddr__: $0), socklen_t(MemoryLayout<sockaddr_ll>.size))
       }
     }
     guard result == 0 else { throw .current("bind a packet socket to \(interface)") }
-    self.descriptor = descriptor
   }
 
-  private static func configure(_ socket: Int32) throws(Errno) {
-    let on: Int32 = 1
-    for option in [PACKET_VNET_HDR, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING, PACKET_QDISC_BYPASS] {
-      try set(option, SOL_PACKET, to: on, socket)
+  /// Makes a group of the sockets, under a number that the kernel chooses. A group does not heed PACKET_IGNORE_OUTGOING of
+  /// its sockets, which is why these keep a filter.
+  private static func share(_ sockets: [Int32]) throws(Errno) {
+    let kind = UInt32(PACKET_FANOUT_HASH) << 16
+    try set(PACKET_FANOUT, SOL_PACKET, to: kind | UInt32(PACKET_FANOUT_FLAG_UNIQUEID) << 16, sockets[0])
+    var group: UInt32 = 0
+    var length = socklen_t(MemoryLayout<UInt32>.size)
+    guard getsockopt(sockets[0], SOL_PACKET, PACKET_FANOUT, &group, &length) == 0 else {
+      throw .current("ask for the group of a packet socket")
     }
-    try set(SO_RCVBUFFORCE, SOL_SOCKET, to: receiveBufferBytes, socket)
-    try set(SO_SNDBUFFORCE, SOL_SOCKET, to: sendBufferBytes, socket)
+    for socket in sockets.dropFirst() { try set(PACKET_FANOUT, SOL_PACKET, to: kind | group & 0xFFFF, socket) }
   }
 
   private static func set<Value: BitwiseCopyable>(
@@ -60,11 +87,17 @@ public struct PacketSocket: ~Copyable {
     }
   }
 
-  /// Hands the descriptor on: the caller closes it.
-  public consuming func release() -> Int32 { descriptor.release() }
+  /// Hands the sockets on.
+  public consuming func release() -> FileDescriptorGroup { sockets }
 }
 
 extension PacketSocket {
+  static func isPacketSocket(_ descriptor: Int32) -> Bool {
+    var domain: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_PACKET
+  }
+
   /// Frames that found the receive buffer full since this was asked last (PACKET_STATISTICS).
   static func takeOverruns(_ descriptor: Int32) -> UInt64 {
     var statistics = tpacket_stats()

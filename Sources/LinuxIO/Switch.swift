@@ -113,8 +113,8 @@ public final class Switch: Sendable {
 
   public var workerCount: Int { members.count }
 
-  /// Called, on a thread of its own, for each port whose descriptor died: its namespace is gone. Perhaps more than once for a
-  /// port. Set once, before ports are.
+  /// Called, on a thread of its own, for each port whose descriptor died: its namespace is gone; and for a packet socket whose
+  /// interface is gone or went down. Perhaps more than once for a port. Set once, before ports are.
   public func onPortLost(_ handler: @escaping @Sendable (PortHandle) -> Void) { lostHandler.start(handler) }
 
   // MARK: Networks
@@ -148,12 +148,13 @@ public final class Switch: Sendable {
   // MARK: Ports
 
   /// - Parameter queues: one for each worker, or a single one: descriptors of the queues of a TAP with a virtio-net header
-  ///   of `TAPDevice.headerLength` bytes, without O_NONBLOCK. The switch owns them from here on, also where this throws.
+  ///   of `TAPDevice.headerLength` bytes, or of packet sockets (`PacketSocket`), without O_NONBLOCK. The switch owns them from here on, also where this throws.
   public func addPort(
     queues group: consuming FileDescriptorGroup, to network: NetworkHandle, _ options: PortOptions
   ) throws(Errno) -> PortHandle {
     let queues = group.release()
     precondition(queues.count == 1 || queues.count == members.count)
+    let isPacketSocket = PacketSocket.isPacketSocket(queues[0])
     let coalesces = self.options.coalescesUDP && TAPDevice.takesSegmentedUDP(queues[0])
     let place: PortHandle? = places.withLock { places in
       guard let index = places.ports.take() else { return nil }
@@ -171,6 +172,8 @@ public final class Switch: Sendable {
       var link = PortLink(descriptor: queues[queues.count > 1 ? worker : 0], isRead: isReader)
       link.serial = port.serial
       link.coalescesUDP = coalesces
+      link.isPacketSocket = isPacketSocket
+      link.setOffloads(options.offloads, coalescesUDP: self.options.coalescesUDP)
       let opened = link
       if let error = ask(worker, { $0.openPort(port.port, opened, network: network.network, options) }) {
         take(port, from: 0..<worker)
@@ -181,7 +184,7 @@ public final class Switch: Sendable {
   }
 
   public func changePort(_ port: PortHandle, _ options: PortOptions) {
-    askAll { $0.engine.changePort(port.port, options) }
+    askAll { $0.changePort(port.port, options) }
   }
 
   /// Takes the port's MAC entries along, waits for what the kernel still does with it, and closes its descriptors.

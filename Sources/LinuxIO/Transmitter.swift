@@ -22,6 +22,18 @@ struct PortLink: BitwiseCopyable {
   var isLost = false
   /// Takes small UDP frames as one segmented frame.
   var coalescesUDP = false
+  var isPacketSocket = false
+  /// For the reads of a packet socket: the worker's while the port is open.
+  var message: UnsafeMutablePointer<ReceiveMessage>?
+  /// What the device of a packet socket takes as one.
+  var offloads = SegmentationOffloads.all
+
+  /// For packet sockets: of a TAP the kernel itself knows what its reader takes.
+  mutating func setOffloads(_ offloads: SegmentationOffloads, coalescesUDP: Bool) {
+    guard isPacketSocket else { return }
+    self.offloads = offloads
+    self.coalescesUDP = coalescesUDP && offloads.takesGatheredUDP
+  }
 }
 
 /// Turns what the engine decided into io_uring writes, and counts what became of each.
@@ -33,7 +45,9 @@ struct Transmitter: ~Copyable {
   let uring: IOUring
   var buffers: FrameBuffers
   private var gathered = GatheredWrites()
+  private let segmentSender = SegmentSender()
   let links: UnsafeMutablePointer<PortLink>
+  private let portCapacity: Int
   private let counters: CounterHandle
   /// RWF_NOWAIT, until the kernel says that it does not know it for TAPs.
   private var writeFlags = martlet_rwf_nowait()
@@ -43,10 +57,12 @@ struct Transmitter: ~Copyable {
     self.buffers = buffers
     links = .allocate(capacity: portCapacity)
     links.initialize(repeating: PortLink(), count: portCapacity)
+    self.portCapacity = portCapacity
     self.counters = counters
   }
 
   deinit {
+    for index in 0..<portCapacity { links[index].message?.deallocate() }
     links.deallocate()
   }
 
@@ -82,9 +98,10 @@ struct Transmitter: ~Copyable {
 
   private mutating func dropReason(_ result: Int32) -> DropReason {
     switch -result {
-    case EIO, EBADF, EBADFD, ENODEV, ENETDOWN, ECANCELED, EPIPE, ECONNRESET: return .portDown
+    case EIO, EBADF, EBADFD, ENODEV, ENXIO, ENETDOWN, ECANCELED, EPIPE, ECONNRESET: return .portDown
     case EAGAIN, ENOBUFS, ENOMEM: return .queueFull
-    case EINVAL, EMSGSIZE: return .malformed
+    case EMSGSIZE: return .oversize
+    case EINVAL: return .malformed
     case EOPNOTSUPP:
       writeFlags = 0
       return .refused
@@ -96,6 +113,9 @@ struct Transmitter: ~Copyable {
 extension Transmitter: FrameOutput {
   @inline(__always)
   mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool) {
+    if links[Int(port)].isPacketSocket && !links[Int(port)].offloads.takes(frame) {
+      return sendSegments(of: frame, to: port)
+    }
     if links[Int(port)].coalescesUDP {
       if isOnlyCopy, let flow = UDPFlow(frame) {
         if gather(frame, flow, to: port) { return }
@@ -108,6 +128,15 @@ extension Transmitter: FrameOutput {
     let submission = uring.nextSubmission()
     io_uring_prep_write(submission, Int32(port), frame.start, frame.length, 0)
     finish(submission, Operation(.write, port: port, index: frame.buffer))
+  }
+
+  /// Cuts apart what the port's device does not take as one. The frame counts as the one it came as.
+  private mutating func sendSegments(of frame: FrameDescriptor, to port: UInt16) {
+    // Keeps the order: a write is done when it is submitted.
+    if gathered.openCount > 0 { writeGathered(of: port) }
+    if links[Int(port)].writes > 0 { _ = uring.submit() }
+    let result = segmentSender.send(frame, to: links[Int(port)].descriptor)
+    count(port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: result)
   }
 
   /// Writes what is still gathered. At the end of a burst.

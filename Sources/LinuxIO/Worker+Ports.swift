@@ -15,8 +15,17 @@ extension Worker {
     }
     engine.addPort(port, to: network, options)
     transmitter.links[Int(port)] = link
+    if link.isPacketSocket && link.isRead {
+      transmitter.links[Int(port)].message = ReceiveMessage.make()
+      packetSockets.append(port)
+    }
     armRead(port)
     return nil
+  }
+
+  mutating func changePort(_ port: UInt16, _ options: PortOptions) {
+    engine.changePort(port, options)
+    transmitter.links[Int(port)].setOffloads(options.offloads, coalescesUDP: self.options.coalescesUDP)
   }
 
   /// Takes the port and its MAC entries out of its network at once; `command` is finished when the kernel has let go of the
@@ -38,6 +47,11 @@ extension Worker {
   }
 
   mutating func finishClosing(_ port: UInt16, network: UInt16) {
+    if packetSockets.contains(port) {
+      countOverruns(port)
+      packetSockets.removeAll { $0 == port }
+    }
+    transmitter.links[Int(port)].message?.deallocate()
     // Emptying an entry of the table fails only where the table is not there.
     try? transmitter.uring.setDescriptor(Int(port), -1)
     transmitter.links[Int(port)] = PortLink()

@@ -42,7 +42,7 @@ struct Worker: ~Copyable {
   /// Ports whose read has ended and is to be armed again.
   private let unarmed: UnsafeMutablePointer<UInt16>
   private var unarmedCount = 0
-  private let isMultishot: Bool
+  let isMultishot: Bool
   /// What the kernel reads into: the channel's event counter, and the tick's period.
   private let wakeValue: UnsafeMutablePointer<UInt64>
   private let tickPeriod: UnsafeMutablePointer<__kernel_timespec>
@@ -50,6 +50,8 @@ struct Worker: ~Copyable {
   private var isStopping = false
   /// Seconds of CLOCK_MONOTONIC.
   var now: UInt32
+  /// Ports that are packet sockets of this worker's to read.
+  var packetSockets: [UInt16] = []
   /// Commands that end with the closing of a port.
   var closings: [(port: UInt16, network: UInt16, command: Command)] = []
 
@@ -164,7 +166,7 @@ struct Worker: ~Copyable {
       handled &+= 1
       let operation = Operation(rawValue: completion.pointee.user_data)
       switch operation.kind {
-      case .read: readCompleted(operation.port, result: completion.pointee.res, flags: completion.pointee.flags)
+      case .read, .receive: readCompleted(operation, result: completion.pointee.res, flags: completion.pointee.flags)
       case .write: transmitter.completed(operation, result: completion.pointee.res)
       case .gatheredWrite: transmitter.gatheredCompleted(operation, result: completion.pointee.res)
       case .wake: isWoken = true
@@ -176,28 +178,42 @@ struct Worker: ~Copyable {
   }
 
   @inline(__always)
-  private mutating func readCompleted(_ port: UInt16, result: Int32, flags: UInt32) {
+  private mutating func readCompleted(_ operation: Operation, result: Int32, flags: UInt32) {
+    let port = operation.port
     if flags & UInt32(IORING_CQE_F_MORE) == 0 {
       transmitter.links[Int(port)].isReading = false
       unarmed[unarmedCount] = port
       unarmedCount &+= 1
     }
-    if result > 0 {
+    if operation.kind == .receive {
+      if let frame = receiveCompleted(port, result: result, flags: flags) { append(frame) }
+    } else if result > 0 {
       let buffer = UInt16(truncatingIfNeeded: flags >> UInt32(IORING_CQE_BUFFER_SHIFT))
       transmitter.buffers.take(buffer)
-      if result > WaitRule.smallFrameBytesMax { largeFrames &+= 1 }
-      burst[burstCount] = FrameDescriptor(
-        start: transmitter.buffers.start(buffer), length: UInt32(result), port: port, buffer: buffer)
-      burstCount &+= 1
+      append(
+        FrameDescriptor(
+          start: transmitter.buffers.start(buffer), length: UInt32(result), port: port, buffer: buffer))
     } else if result != -ENOBUFS && result != -EAGAIN && result != -EINTR {
       readFailed(port)
     }
   }
 
+  @inline(__always)
+  private mutating func append(_ frame: FrameDescriptor) {
+    if frame.length > WaitRule.smallFrameBytesMax { largeFrames &+= 1 }
+    burst[burstCount] = frame
+    burstCount &+= 1
+  }
+
   /// The TAP's namespace is gone (EBADFD), its peer closed (0), or the kernel will not read it: nothing more will come.
-  private mutating func readFailed(_ port: UInt16) {
+  mutating func readFailed(_ port: UInt16) {
     guard !transmitter.links[Int(port)].isClosing, !transmitter.links[Int(port)].isLost else { return }
     transmitter.links[Int(port)].isLost = true
+    reportTrouble(port)
+  }
+
+  /// Has the control plane look at what became of a port.
+  mutating func reportTrouble(_ port: UInt16) {
     channel.reportLost(PortHandle(port: port, serial: transmitter.links[Int(port)].serial))
   }
 
@@ -210,6 +226,7 @@ struct Worker: ~Copyable {
     let link = transmitter.links + Int(port)
     guard link.pointee.isRead, !link.pointee.isClosing, !link.pointee.isLost, !link.pointee.isReading else { return }
     link.pointee.isReading = true
+    if let message = link.pointee.message { return armReceive(port, message) }
     let submission = transmitter.uring.nextSubmission()
     io_uring_prep_read(submission, Int32(port), nil, 0, UInt64(bitPattern: -1))
     if isMultishot {
@@ -238,6 +255,7 @@ struct Worker: ~Copyable {
     now = UInt32(truncatingIfNeeded: Self.nanoseconds() / 1_000_000_000)
     learnFromOthers()
     engine.expire(now: now, budget: Self.expiryBudget)
+    for port in packetSockets { countOverruns(port) }
     armTick()
   }
 

@@ -21,3 +21,23 @@ public struct VLANTag: Hashable, Sendable {
   /// DEI: to be dropped first under congestion.
   @inlinable public var isDropEligible: Bool { control & 0x1000 != 0 }
 }
+
+extension VLANTag {
+  /// Puts the tag into a frame that has lost it, behind its addresses. What stands before moves forward, so `length` bytes
+  /// before the frame's virtio-net header must be free; the frame must hold both addresses.
+  /// - Parameter start: where the virtio-net header begins.
+  /// - Returns: where it begins then.
+  @inlinable
+  public func restore(toFrameAt start: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+    var header = VirtioNetHeader(loadingFrom: UnsafeRawPointer(start))
+    if header.flags.contains(.needsChecksum) { header.checksumStart &+= UInt16(VLANTag.length) }
+    if header.segmentation != .none { header.headerLength &+= UInt16(VLANTag.length) }
+    let moved = start - VLANTag.length
+    header.store(to: moved)
+    let addresses = moved + VirtioNetHeader.length
+    addresses.copyMemory(from: addresses + VLANTag.length, byteCount: EthernetView.etherTypeOffset)
+    addresses.storeBytes(of: type.rawValue.bigEndian, toByteOffset: EthernetView.etherTypeOffset, as: UInt16.self)
+    addresses.storeBytes(of: control.bigEndian, toByteOffset: EthernetView.headerLength, as: UInt16.self)
+    return moved
+  }
+}

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
@@ -30,6 +31,34 @@ static inline const struct tpacket_auxdata *martlet_packet_auxdata(const void *c
     return NULL;
   if (header->cmsg_level != SOL_PACKET || header->cmsg_type != PACKET_AUXDATA) return NULL;
   return (const struct tpacket_auxdata *)CMSG_DATA(header);
+}
+
+static inline int martlet_attach_filter(int socket, struct sock_filter *filter, unsigned short length) {
+  struct sock_fprog program = {.len = length, .filter = filter};
+  return setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0 ? 0 : -errno;
+}
+
+/// Keeps every frame from `socket`. 0, or -errno.
+static inline int martlet_packet_take_nothing(int socket) {
+  struct sock_filter filter = BPF_STMT(BPF_RET | BPF_K, 0);
+  return martlet_attach_filter(socket, &filter, 1);
+}
+
+/// Lets frames pass that the interface received, and none that it is about to send. 0, or -errno.
+static inline int martlet_packet_take_incoming(int socket) {
+  struct sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_PKTTYPE),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF),
+  };
+  return martlet_attach_filter(socket, filter, sizeof filter / sizeof filter[0]);
+}
+
+/// Takes the filter away. 0, or -errno.
+static inline int martlet_packet_take_all(int socket) {
+  int unused = 0;
+  return setsockopt(socket, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused) == 0 ? 0 : -errno;
 }
 
 static inline int martlet_ethtool(int socket, const char *interface, void *command) {
