@@ -3,7 +3,8 @@ import NIOHTTP1
 
 extension Router {
   /// The whole API. docs/openapi.yaml describes exactly these routes; a test compares the two.
-  static let v1 = Router(routes: networkRoutes + forwardingRoutes + sandboxRoutes + endpointRoutes + daemonRoutes)
+  static let v1 = Router(
+    routes: networkRoutes + portRoutes + forwardingRoutes + sandboxRoutes + endpointRoutes + daemonRoutes)
 
   private static let networkRoutes: [Route] = [
     Route(.POST, "/v1/networks") { request, service throws(ControlError) in
@@ -30,6 +31,19 @@ extension Router {
       let sandbox = try request.decoded(as: DisconnectRequest.self).sandbox
       try service.disconnect(network: request.captures[0], sandbox: sandbox)
       return .done
+    },
+  ]
+
+  private static let portRoutes: [Route] = [
+    Route(.POST, "/v1/networks/{name}/ports") { request, service throws(ControlError) in
+      try .json(service.attachPort(network: request.captures[0], request.decoded()), status: .created)
+    },
+    Route(.DELETE, "/v1/networks/{name}/ports/{interface}") { request, service throws(ControlError) in
+      try service.detachPort(network: request.captures[0], interface: request.captures[1])
+      return .done
+    },
+    Route(.GET, "/v1/ports", query: ["network"]) { request, service throws(ControlError) in
+      try .json(service.ports(network: request.query["network"]))
     },
   ]
 

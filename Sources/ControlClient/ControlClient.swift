@@ -124,6 +124,16 @@ extension ControlClient {
     try call("PATCH", "/v1/endpoints/\(Self.segment(id))", change)
   }
 
+  public func attachPort(network: String, _ request: InterfacePortRequest) throws(ControlError) -> InterfacePort {
+    try call("POST", "/v1/networks/\(Self.segment(network))/ports", request)
+  }
+  public func detachPort(network: String, interface: String) throws(ControlError) {
+    try send("DELETE", "/v1/networks/\(Self.segment(network))/ports/\(Self.segment(interface))", body: nil)
+  }
+  public func ports(network: String?) throws(ControlError) -> [InterfacePort] {
+    try get("/v1/ports" + (network.map { "?network=\(Self.segment($0))" } ?? ""))
+  }
+
   public func forwardingEntries(network: String) throws(ControlError) -> [ForwardingEntry] {
     try get("/v1/networks/\(Self.segment(network))/fdb")
   }

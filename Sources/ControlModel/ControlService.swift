@@ -10,7 +10,7 @@ public protocol ControlService: Sendable {
   func network(_ name: String) throws(ControlError) -> Network
   func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network
   func removeNetwork(_ name: String) throws(ControlError)
-  /// Removes every network without endpoints; their names.
+  /// Removes every network without endpoints and attached interfaces; their names.
   func pruneNetworks() throws(ControlError) -> [String]
 
   func createSandbox(_ request: SandboxRequest) throws(ControlError) -> Created
@@ -25,10 +25,17 @@ public protocol ControlService: Sendable {
   func endpoint(_ id: String) throws(ControlError) -> Endpoint
   func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint
 
+  /// Puts an interface of the daemon's namespace on a network. `conflict` where it is on one already.
+  func attachPort(network: String, _ request: InterfacePortRequest) throws(ControlError) -> InterfacePort
+  /// `notFound` where it is not on that network.
+  func detachPort(network: String, interface: String) throws(ControlError)
+  /// Of one network, or of all.
+  func ports(network: String?) throws(ControlError) -> [InterfacePort]
+
   func forwardingEntries(network: String) throws(ControlError) -> [ForwardingEntry]
   func addForwardingEntry(network: String, _ request: ForwardingEntryRequest) throws(ControlError)
   func removeForwardingEntry(network: String, mac: String) throws(ControlError)
-  /// Forgets learned entries: all, or those of one port (an endpoint's id or `gateway`).
+  /// Forgets learned entries: all, or those of one port (an endpoint's id, an interface or `gateway`).
   func flushForwardingEntries(network: String, port: String?) throws(ControlError)
 
   func statistics(network: String?) throws(ControlError) -> Statistics

@@ -31,7 +31,8 @@ public struct ForwardingEntry: Codable, Sendable, Equatable {
   }
 }
 
-/// What `fdb add` asks for: `POST /v1/networks/{network}/fdb`. `port` is an endpoint's id, a unique prefix of one, or `gateway`.
+/// What `fdb add` asks for: `POST /v1/networks/{network}/fdb`. `port` is an endpoint's id, a unique prefix of one,
+/// the name of an attached interface, or `gateway`.
 public struct ForwardingEntryRequest: Codable, Sendable, Equatable {
   public var mac: String
   public var port: String
@@ -40,15 +41,16 @@ public struct ForwardingEntryRequest: Codable, Sendable, Equatable {
 
 /// What `fdb flush` asks for: `POST /v1/networks/{network}/fdb/flush`. Without a port: all learned entries.
 public struct ForwardingFlush: Codable, Sendable, Equatable {
-  /// An endpoint's id, a unique prefix of one, or `gateway`.
+  /// An endpoint's id, a unique prefix of one, the name of an attached interface, or `gateway`.
   public var port: String?
   public init(port: String? = nil) { self.port = port }
 }
 
 /// A port's counters, as `stats` shows them.
 public struct PortStatistics: Codable, Sendable, Equatable {
+  /// endpoint, interface or gateway.
   public var kind: String
-  /// The endpoint's id, or the gateway's interface.
+  /// The endpoint's id, or the interface.
   public var name: String
   public var sandbox: String?
   public var interface: String

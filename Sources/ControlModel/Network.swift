@@ -91,13 +91,15 @@ public struct Network: Codable, Sendable, Equatable {
   /// RFC 3339, UTC.
   public var created: String
   public var endpoints: [Endpoint]
+  /// Interfaces of the daemon's namespace that were put on the network.
+  public var ports: [InterfacePort]
 
   public init(
     id: String, name: String, driver: String, subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int,
     fdbLimit: Int,
     gatewayMode: String, gatewayInterface: String?, labels: [String: String], options: [String: String],
     created: String,
-    endpoints: [Endpoint]
+    endpoints: [Endpoint], ports: [InterfacePort]
   ) {
     self.id = id
     self.name = name
@@ -113,6 +115,7 @@ public struct Network: Codable, Sendable, Equatable {
     self.options = options
     self.created = created
     self.endpoints = endpoints
+    self.ports = ports
   }
 
   enum CodingKeys: String, CodingKey {
@@ -121,7 +124,7 @@ public struct Network: Codable, Sendable, Equatable {
     case fdbLimit = "fdb_limit"
     case gatewayMode = "gateway_mode"
     case gatewayInterface = "gateway_interface"
-    case labels, options, created, endpoints
+    case labels, options, created, endpoints, ports
   }
 }
 

@@ -9,7 +9,7 @@ public final class ControlPlane: ControlService {
   /// As Docker's: an announcement may be lost, or come before a neighbour's interface is up.
   static let announcementCount = 3
   static let announcementIntervalMilliseconds = 1000
-  /// How long a namespace that lost its path may go unnoticed.
+  /// How long a namespace that lost its path, or an interface that came, may go unnoticed.
   static let sweepIntervalMilliseconds = 2000
 
   private let controller: Mutex<Controller>
@@ -150,6 +150,22 @@ public final class ControlPlane: ControlService {
 
   public func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint {
     try locked { controller throws(ControlError) in try controller.changeEndpoint(id, change) }
+  }
+
+  // MARK: Ports on interfaces
+
+  public func attachPort(
+    network: String, _ request: InterfacePortRequest
+  ) throws(ControlError) -> InterfacePort {
+    try locked { controller throws(ControlError) in try controller.attachPort(network: network, request) }
+  }
+
+  public func detachPort(network: String, interface: String) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.detachPort(network: network, interface: interface) }
+  }
+
+  public func ports(network: String?) throws(ControlError) -> [InterfacePort] {
+    try locked { controller throws(ControlError) in try controller.ports(network: network) }
   }
 
   // MARK: MAC tables and counters

@@ -4,6 +4,7 @@ import Wire
 extension Controller {
   /// The word for the gateway's port where a port is named.
   static let gatewayPortName = "gateway"
+  static let interfacePortKind = "interface"
 
   /// The network and its switch, for what only a switch has.
   private func networkWithSwitch(_ name: String) throws(ControlError) -> (NetworkRecord, DataPlaneNetwork) {
@@ -35,18 +36,28 @@ extension Controller {
       guard let port = endpointPorts[endpoint.id] else { continue }
       ports[port] = ForwardingPort(kind: "endpoint", endpoint: endpoint.id, interface: endpoint.interface)
     }
+    for record in try store.interfacePorts(ofNetwork: network.id) {
+      guard let attached = interfacePorts[record.interface] else { continue }
+      ports[attached.port] = ForwardingPort(kind: Self.interfacePortKind, interface: record.interface)
+    }
     return ports
   }
 
-  /// A port by `gateway`, or by the id of an endpoint. nil for the endpoint: the gateway's.
+  /// A port by `gateway`, by its interface, or by the id of an endpoint. Neither endpoint nor interface: the gateway's.
   private func port(
     _ name: String, of network: NetworkRecord
-  ) throws(ControlError) -> (port: DataPlanePort, endpoint: String?) {
+  ) throws(ControlError) -> (port: DataPlanePort, endpoint: String?, interface: String?) {
     if name == Self.gatewayPortName {
       guard let port = gatewayPorts[network.id] else {
         throw ControlError(.notFound, "network \(network.name) has no gateway port")
       }
-      return (port, nil)
+      return (port, nil, nil)
+    }
+    if let record = try store.interfacePort(name), record.networkId == network.id {
+      guard let attached = interfacePorts[name] else {
+        throw ControlError(.conflict, "interface \(name) is missing or down: martlet port ls says which")
+      }
+      return (attached.port, nil, name)
     }
     let endpoint = try store.endpoint(name)
     guard endpoint.networkId == network.id else {
@@ -55,7 +66,7 @@ extension Controller {
     guard let port = endpointPorts[endpoint.id] else {
       throw ControlError(.conflict, "endpoint \(Identifier.short(endpoint.id)) is down")
     }
-    return (port, endpoint.id)
+    return (port, endpoint.id, nil)
   }
 
   private static func mac(_ text: String) throws(ControlError) -> MACAddress {
@@ -68,7 +79,7 @@ extension Controller {
   func addForwardingEntry(network name: String, _ request: ForwardingEntryRequest) throws(ControlError) {
     let (network, handle) = try networkWithSwitch(name)
     let mac = try Self.mac(request.mac)
-    let (port, endpoint) = try port(request.port, of: network)
+    let (port, endpoint, interface) = try port(request.port, of: network)
     let kept = try store.staticEntries(ofNetwork: network.id)
     guard kept.count < network.fdbLimit || kept.contains(where: { $0.mac == mac }) else {
       throw ControlError(
@@ -79,7 +90,8 @@ extension Controller {
       rollback.add("remove the entry of \(mac)") { [dataPlane] () throws(ControlError) in
         _ = try dataPlane.removeForwardingEntry(mac, network: handle)
       }
-      try store.replace(StaticEntryRecord(networkId: network.id, mac: mac, endpointId: endpoint))
+      try store.replace(
+        StaticEntryRecord(networkId: network.id, mac: mac, endpointId: endpoint, interface: interface))
     }
   }
 
@@ -129,6 +141,13 @@ extension Controller {
         PortStatistics(
           kind: "endpoint", name: endpoint.id, sandbox: try store.sandbox(id: endpoint.sandboxId)?.name,
           interface: endpoint.interface, counters: dataPlane.counters(port)))
+    }
+    for record in try store.interfacePorts(ofNetwork: network.id) {
+      guard let attached = interfacePorts[record.interface] else { continue }
+      ports.append(
+        PortStatistics(
+          kind: Self.interfacePortKind, name: record.interface, sandbox: nil, interface: record.interface,
+          counters: dataPlane.counters(attached.port)))
     }
     return ports
   }

@@ -5,7 +5,8 @@ import ControlModel
 // that namespace alive. There the path tells: when it leads nowhere, or elsewhere, the sandbox is gone.
 
 extension Controller {
-  /// A port whose descriptor has died: its namespace or its interface is gone.
+  /// A port whose descriptor has died, for its namespace or its interface is gone; of an attached interface also one that
+  /// went down.
   func portLost(_ port: DataPlanePort) {
     if let id = endpointPorts.first(where: { $0.value == port })?.key {
       attempt("collect endpoint \(id)") { () throws(ControlError) in
@@ -19,11 +20,14 @@ extension Controller {
         try lowerGateway(network)
         try change { rollback throws(ControlError) in try raiseGateway(network, &rollback) }
       }
+    } else if interfacePorts.values.contains(where: { $0.port == port }) {
+      watchPorts()
     }
   }
 
-  /// Looks for endpoints whose sandboxes have lost their namespaces.
+  /// Looks for endpoints whose sandboxes have lost their namespaces, and for attached interfaces that came or went.
   func sweep() {
+    watchPorts()
     attempt("look for lost namespaces") { () throws(ControlError) in
       for sandbox in try store.sandboxesWithEndpoints() where try namespaceNow(of: sandbox) == nil {
         for endpoint in try store.endpoints(ofSandbox: sandbox.id) where endpoint.state == .settled {

@@ -65,6 +65,12 @@ extension Controller {
       let names = try listSandboxes(of: endpoints)
       throw ControlError(.conflict, "network \(network.name) is in use by \(names): disconnect first")
     }
+    if let port = try store.interfacePorts(ofNetwork: network.id).first {
+      throw ControlError(
+        .conflict,
+        "network \(network.name) is in use by interface \(port.interface): martlet port detach \(network.name) \(port.interface)"
+      )
+    }
     try store.setNetwork(network.id, state: .removing)
     try lowerGateway(network)
     if let handle = dataPlaneNetworks[network.id] {
@@ -88,7 +94,10 @@ extension Controller {
 
   func pruneNetworks() throws(ControlError) -> [String] {
     var removed: [String] = []
-    for network in try store.networks() where try store.endpoints(ofNetwork: network.id).isEmpty {
+    for network in try store.networks() {
+      guard try store.endpoints(ofNetwork: network.id).isEmpty,
+        try store.interfacePorts(ofNetwork: network.id).isEmpty
+      else { continue }
       try removeNetwork(network)
       removed.append(network.name)
     }
@@ -135,6 +144,13 @@ extension Controller {
         throw ControlError(
           .conflict,
           "MTU \(mtu): endpoint \(Identifier.short(larger.id)) was given MTU \(larger.mtu!): disconnect it first")
+      }
+      let interfaces = Set(try store.interfacePorts(ofNetwork: old.id).map(\.interface))
+      if !interfaces.isEmpty,
+        let smaller = try host.links(in: host.own).first(where: { interfaces.contains($0.name) && $0.mtu < mtu })
+      {
+        throw ControlError(
+          .conflict, "MTU \(mtu): interface \(smaller.name) has \(smaller.mtu): ip link set \(smaller.name) mtu \(mtu)")
       }
     }
     return new

@@ -11,6 +11,7 @@ extension Controller {
     for endpoint in try store.endpoints() {
       attempt("restore endpoint \(endpoint.id)") { () throws(ControlError) in try restoreEndpoint(endpoint) }
     }
+    try restorePorts()
     for network in try store.networks() { restoreStaticEntries(of: network) }
     for sandbox in try store.sandboxes() {
       try removeIfImplicit(sandbox)
@@ -26,6 +27,10 @@ extension Controller {
     for endpoint in try store.endpoints() where endpoint.state != .settled {
       logger.warning("endpoint \(endpoint.id) was cut short: taken away")
       attempt("take endpoint \(endpoint.id) away") { () throws(ControlError) in try removeEndpoint(endpoint) }
+    }
+    for port in try store.interfacePorts() where port.state != .settled {
+      logger.warning("interface \(port.interface) was cut short: detached")
+      attempt("detach \(port.interface)") { () throws(ControlError) in try removePort(port) }
     }
     for sandbox in try store.sandboxes() where sandbox.state != .settled {
       logger.warning("sandbox \(sandbox.name) was cut short: taken away")
@@ -79,11 +84,29 @@ extension Controller {
     }
   }
 
-  private func restoreStaticEntries(of network: NetworkRecord) {
+  /// - Parameter interface: only those that point there.
+  func restoreStaticEntries(of network: NetworkRecord, interface: String? = nil) {
     attempt("restore static entries of network \(network.name)") { () throws(ControlError) in
-      for entry in try store.staticEntries(ofNetwork: network.id) {
-        let port = entry.endpointId.map { endpointPorts[$0] } ?? gatewayPorts[network.id]
-        if let port { try dataPlane.addForwardingEntry(entry.mac, port: port) }
+      for entry in try store.staticEntries(ofNetwork: network.id)
+      where interface == nil || entry.interface == interface {
+        if let port = port(of: entry) { try dataPlane.addForwardingEntry(entry.mac, port: port) }
+      }
+    }
+  }
+
+  private func port(of entry: StaticEntryRecord) -> DataPlanePort? {
+    if let endpoint = entry.endpointId { return endpointPorts[endpoint] }
+    if let interface = entry.interface { return interfacePorts[interface]?.port }
+    return gatewayPorts[entry.networkId]
+  }
+
+  private func restorePorts() throws(ControlError) {
+    let records = try store.interfacePorts()
+    if records.isEmpty { return }
+    let links = try host.links(in: host.own)
+    for record in records {
+      attempt("restore interface \(record.interface)") { () throws(ControlError) in
+        try restorePort(record, among: links)
       }
     }
   }
@@ -114,6 +137,7 @@ extension Controller {
       }
     }
     for endpoint in try store.endpoints() { step { () throws(ControlError) in try removeEndpoint(endpoint) } }
+    for port in try store.interfacePorts() { step { () throws(ControlError) in try removePort(port) } }
     for network in try store.networks() { step { () throws(ControlError) in try removeNetwork(network) } }
     // As it stands then: what one owned may have passed to the next.
     while first == nil, let sandbox = try store.sandboxes().first {

@@ -17,7 +17,8 @@ extension Controller {
       internal: network.isInternal, mtu: network.mtu, ageingSeconds: network.ageingSeconds, fdbLimit: network.fdbLimit,
       gatewayMode: network.gatewayMode.rawValue,
       gatewayInterface: network.gatewayMode == .isolated ? nil : network.gatewayInterface, labels: network.labels,
-      options: network.options, created: network.created, endpoints: endpoints)
+      options: network.options, created: network.created, endpoints: endpoints,
+      ports: try ports(of: network))
   }
 
   func view(_ endpoint: EndpointRecord) throws(ControlError) -> Endpoint {

@@ -10,7 +10,7 @@ import Wire
 //
 // Not thread-safe: `ControlPlane` has the lock.
 
-/// Makes and unmakes networks, sandboxes and endpoints.
+/// Makes and unmakes networks, sandboxes, endpoints and ports.
 final class Controller {
   let dataPlane: any DataPlane
   let host: any HostNetwork
@@ -26,6 +26,10 @@ final class Controller {
   var gatewayPorts: [String: DataPlanePort] = [:]
   /// By the endpoint's id.
   var endpointPorts: [String: DataPlanePort] = [:]
+  /// By the interface's name.
+  var interfacePorts: [String: AttachedInterface] = [:]
+  /// By the interface's name: why it is there and not attached.
+  var portTroubles: [String: String] = [:]
   /// Does nothing on its own any more.
   var isStopped = false
   /// By the endpoint's id: why it is down.

@@ -1,4 +1,5 @@
 import ControlModel
+import Datapath
 import SystemCalls
 import Wire
 
@@ -29,7 +30,11 @@ public struct DataPlanePortOptions: Sendable, Equatable {
   public var isolated: Bool
   /// 0: only the network's limit.
   public var macLimit: Int
-  public init(isolated: Bool = false, macLimit: Int = 0) { (self.isolated, self.macLimit) = (isolated, macLimit) }
+  /// What the device behind a packet socket takes. Of a TAP the kernel itself knows.
+  public var offloads: SegmentationOffloads
+  public init(isolated: Bool = false, macLimit: Int = 0, offloads: SegmentationOffloads = .all) {
+    (self.isolated, self.macLimit, self.offloads) = (isolated, macLimit, offloads)
+  }
 }
 
 /// One entry of a MAC table.
@@ -63,7 +68,8 @@ public protocol DataPlane: AnyObject, Sendable {
 
   /// How many queues a port had best have: one for each worker.
   var queuesPerPort: Int { get }
-  /// - Parameter queues: of a TAP with a 10-byte virtio-net header, blocking; `queuesPerPort` of them, or one.
+  /// - Parameter queues: of a TAP, or packet sockets of one interface, with a 10-byte virtio-net header, blocking;
+  ///   `queuesPerPort` of them, or one.
   func addPort(
     queues: consuming FileDescriptorGroup, to network: DataPlaneNetwork, _ options: DataPlanePortOptions
   ) throws(ControlError) -> DataPlanePort
@@ -83,6 +89,7 @@ public protocol DataPlane: AnyObject, Sendable {
   func counters(_ port: DataPlanePort) -> Counters
   func counters(_ network: DataPlaneNetwork) -> DataPlaneNetworkCounters
 
-  /// Called, on a thread of the data plane's own, for a port whose descriptor has died (EBADFD: its namespace is gone).
+  /// Called, on a thread of the data plane's own, for a port whose descriptor has died (EBADFD: its namespace
+  /// is gone), and for a packet socket whose interface is gone or went down.
   func onPortLost(_ handler: @escaping @Sendable (DataPlanePort) -> Void)
 }

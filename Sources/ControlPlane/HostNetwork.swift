@@ -1,4 +1,5 @@
 import ControlModel
+import Datapath
 import SystemCalls
 import Wire
 
@@ -15,7 +16,24 @@ public struct HostLink: Equatable, Sendable {
   public var name: String
   /// IFLA_IFALIAS: our mark on interfaces of ours. Empty where there is none.
   public var alias: String
-  public init(name: String, alias: String) { (self.name, self.alias) = (name, alias) }
+  /// No other has had it in this namespace since it was made.
+  public var index: Int32
+  public var mtu: Int
+  public var isUp: Bool
+  public var isEthernet: Bool
+  /// The index of the bridge or bond whose port it is.
+  public var master: Int32?
+  /// Of the longest segmented frame that its device takes.
+  public var segmentedFrameBytesMax: Int
+
+  public init(
+    name: String, alias: String, index: Int32, mtu: Int, isUp: Bool, isEthernet: Bool, master: Int32?,
+    segmentedFrameBytesMax: Int
+  ) {
+    (self.name, self.alias, self.index, self.mtu) = (name, alias, index, mtu)
+    (self.isUp, self.isEthernet, self.master) = (isUp, isEthernet, master)
+    self.segmentedFrameBytesMax = segmentedFrameBytesMax
+  }
 }
 
 /// What an interface is given before it goes up.
@@ -71,6 +89,14 @@ public protocol HostNetwork: AnyObject, Sendable {
   /// Up, without a queueing discipline: the switch has queues of its own. `ipv6` false takes IPv6 from the interface, nil
   /// leaves it as the namespace has it.
   func setUp(_ name: String, ipv6: Bool?, in namespace: NamespaceReference) throws(ControlError)
+
+  // MARK: Interfaces of others, in the daemon's namespace
+
+  /// Packet sockets that share out the frames of the interface among them.
+  func openPacketSocket(on name: String, queues: Int) throws(ControlError) -> FileDescriptorGroup
+  func setUp(_ isUp: Bool, _ name: String) throws(ControlError)
+  /// What the interface's device takes now: an administrator may change it at any time.
+  func offloads(of link: HostLink) throws(ControlError) -> SegmentationOffloads
 
   // MARK: Addresses, routes, neighbours
 

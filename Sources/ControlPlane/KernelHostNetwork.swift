@@ -109,7 +109,7 @@ public final class KernelHostNetwork: HostNetwork {
 
   public func links(in namespace: NamespaceReference) throws(ControlError) -> [HostLink] {
     try withSocket(in: namespace) { socket throws(Errno) in
-      try socket.links().map { HostLink(name: $0.name, alias: $0.alias ?? "") }
+      try socket.links().map { HostLink($0) }
     }
   }
 

@@ -3,6 +3,8 @@ public enum Limits {
   public static let networks = 4096
   public static let sandboxes = 16_384
   public static let endpointsPerNetwork = 4096
+  /// Interfaces of the daemon's namespace on networks. Each is looked at every two seconds.
+  public static let interfacePorts = 1024
 
   /// Bytes of a network's or sandbox's name. Below NAME_MAX, as a sandbox's name becomes a file below /run/netns.
   public static let nameLength = 128

@@ -123,11 +123,24 @@ struct EndpointAddressRecord: StoredRecord, Equatable {
   var address: IPAddress
 }
 
+/// An interface of the daemon's namespace that was put on a network.
+struct InterfacePortRecord: StoredRecord, Equatable {
+  static let databaseTableName = "interface_ports"
+  /// Its name, by which it is found again.
+  var interface: String
+  var networkId: String
+  /// As it was before it was attached, and is to be again.
+  var wasUp: Bool
+  var state: RecordState
+  var created: String
+}
+
 /// A static entry of a MAC table.
 struct StaticEntryRecord: StoredRecord, Equatable {
   static let databaseTableName = "static_entries"
   var networkId: String
   var mac: MACAddress
-  /// nil: the gateway port.
+  /// Neither an endpoint nor an interface: the gateway port.
   var endpointId: String?
+  var interface: String?
 }

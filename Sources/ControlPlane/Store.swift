@@ -32,6 +32,9 @@ final class Store {
     migrator.registerMigration("1: networks, sandboxes, endpoints") { database in
       try database.execute(sql: firstSchema)
     }
+    migrator.registerMigration("2: interface ports") { database in
+      try database.execute(sql: interfacePortSchema)
+    }
     return migrator
   }
 
@@ -104,6 +107,17 @@ final class Store {
     CREATE TABLE settings (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
     """
 
+  private static let interfacePortSchema = """
+    CREATE TABLE interface_ports (
+      interface TEXT PRIMARY KEY NOT NULL,
+      network_id TEXT NOT NULL REFERENCES networks ON DELETE RESTRICT,
+      was_up BOOLEAN NOT NULL,
+      state TEXT NOT NULL,
+      created TEXT NOT NULL);
+    CREATE INDEX interface_ports_by_network ON interface_ports (network_id);
+    ALTER TABLE static_entries ADD COLUMN interface TEXT REFERENCES interface_ports ON DELETE CASCADE;
+    """
+
   /// One transaction: all of `body`, or where it throws nothing.
   func write<Value>(_ body: (Database) throws -> Value) throws(ControlError) -> Value {
     do { return try database.write(body) } catch { throw Self.translate(error) }
@@ -122,7 +136,8 @@ final class Store {
   func erase() throws(ControlError) {
     try write { database in
       for table in [
-        "static_entries", "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks", "settings",
+        "static_entries", "interface_ports", "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks",
+        "settings",
       ] {
         try database.execute(sql: "DELETE FROM \(table)")
       }

@@ -198,6 +198,6 @@ extension Datapath.NetworkOptions {
 
 extension PortOptions {
   fileprivate init(_ options: DataPlanePortOptions) {
-    self.init(isIsolated: options.isolated, macLimit: options.macLimit)
+    self.init(isIsolated: options.isolated, macLimit: options.macLimit, offloads: options.offloads)
   }
 }

@@ -10,8 +10,8 @@ import Glibc
     abstract: "Networks, sandboxes and endpoints of a layer-2 switch in user space.",
     version: Version.current.version,
     subcommands: [
-      NetworkCommand.self, SandboxCommand.self, EndpointCommand.self, ForwardingCommand.self, StatisticsCommand.self,
-      DoctorCommand.self, ShutdownCommand.self, VersionCommand.self,
+      NetworkCommand.self, SandboxCommand.self, EndpointCommand.self, PortCommand.self, ForwardingCommand.self,
+      StatisticsCommand.self, DoctorCommand.self, ShutdownCommand.self, VersionCommand.self,
     ])
 
   @OptionGroup(title: "Global options") var global: GlobalOptions

@@ -16,6 +16,16 @@ enum Names {
     ((try? client(words).endpoints()) ?? []).map { shortened($0.id) }
   }
 
+  static let attachedInterfaces = CompletionKind.custom { words, _, _ in
+    ((try? client(words).ports(network: nil)) ?? []).map(\.interface)
+  }
+  /// What a port of a MAC table may be called.
+  static let forwardingPorts = CompletionKind.custom { words, _, _ in
+    let client = client(words)
+    let endpoints = ((try? client.endpoints()) ?? []).map { shortened($0.id) }
+    return endpoints + ((try? client.ports(network: nil)) ?? []).map(\.interface) + ["gateway"]
+  }
+
   /// Of the daemon that the command line so far is for.
   private static func client(_ words: [String]) -> ControlClient {
     ControlClient(socketPath: socketPath(words), patienceSeconds: patienceSeconds)

@@ -60,11 +60,19 @@ import Testing
 
         """)
     #expect(
+      output("port ls") == """
+        NETWORK   INTERFACE        STATE     RX FRAMES   TX FRAMES   DETAIL
+        lab       enp0s31f6np0d1   down      5           6           the interface is down
+        lab       veth0            missing   0           0
+
+        """)
+    #expect(
       output("fdb show lab") == """
-        MAC                 KIND       PORT           INTERFACE   TYPE      AGE
-        02:42:0a:00:00:02   endpoint   e1d055555555   eth0        learned   7s
-        02:42:0a:00:00:01   gateway                               static
-        02:42:0a:00:00:03   vtep       192.0.2.7                  static
+        MAC                 KIND        PORT           INTERFACE   TYPE      AGE
+        02:42:0a:00:00:02   endpoint    e1d055555555   eth0        learned   7s
+        02:42:0a:00:00:01   gateway                                static
+        02:42:0a:00:00:04   interface                  veth0       learned   1s
+        02:42:0a:00:00:03   vtep        192.0.2.7                  static
 
         """)
     #expect(
@@ -88,6 +96,10 @@ import Testing
 
   @Test func idsOnly() {
     #expect(output("network ls -q") == "7fca4eb8c647\n9f904ee27bf5\n")
+    #expect(output("port ls -q") == "enp0s31f6np0d1\nveth0\n")
+    #expect(
+      output("port", "ls", "--filter", "state=missing", "--format", "{{.Interface}}: {{.Detail}}")
+        == "veth0: <no value>\n")
     #expect(output("network ls -q --no-trunc") == Sample.networks.map { $0.id + "\n" }.joined())
     #expect(output("network ls --no-trunc").contains(Sample.networks[0].id + "   lab"))
   }

@@ -128,6 +128,15 @@ import Testing
       .changeEndpoint("e1d0", change))
   }
 
+  @Test func ports() {
+    expect("port attach lab veth0", .attachPort("lab", InterfacePortRequest(interface: "veth0")))
+    #expect(line.output.isEmpty)
+    expect("port detach lab veth0", .detachPort("lab", "veth0"))
+    #expect(line.output.isEmpty)
+    expect("port ls", .ports(nil))
+    expect("port ls lab", .ports("lab"))
+  }
+
   @Test func forwarding() {
     expect("fdb show lab", .forwardingEntries("lab"))
     expect(

@@ -79,6 +79,8 @@ import Testing
     #expect(try fields(Pruned(removed: [])) == described("Pruned"))
     #expect(try fields(Version.current) == described("Version"))
     #expect(try fields(ShutdownRequest(purge: true)) == described("ShutdownRequest"))
+    #expect(try fields(Sample.ports[0]) == described("InterfacePort"))
+    #expect(try fields(InterfacePortRequest(interface: "")) == described("InterfacePortRequest"))
     #expect(try fields(DisconnectRequest(sandbox: "")) == described("DisconnectRequest"))
   }
 

@@ -75,6 +75,18 @@ import Testing
       ])
   }
 
+  @Test func ports() throws {
+    let request = InterfacePortRequest(interface: "veth0")
+    #expect(try client.attachPort(network: "lab", request) == Sample.ports[0])
+    try client.detachPort(network: "lab", interface: "eth0.5@x")
+    #expect(try client.ports(network: nil) == Sample.ports)
+    #expect(try client.ports(network: "a b") == Sample.ports)
+    #expect(
+      service.calls == [
+        .attachPort("lab", request), .detachPort("lab", "eth0.5@x"), .ports(nil), .ports("a b"),
+      ])
+  }
+
   @Test func forwarding() throws {
     let request = ForwardingEntryRequest(mac: "02:00:00:00:00:01", port: "gateway")
     #expect(try client.forwardingEntries(network: "lab") == Sample.forwardingEntries)

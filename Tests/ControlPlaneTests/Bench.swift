@@ -49,6 +49,7 @@ final class Bench {
     var subnets: [String]
     var sandboxes: [SandboxRecord]
     var endpoints: [EndpointRecord]
+    var interfacePorts: [InterfacePortRecord]
     var dataPlaneNetworks: [DataPlaneNetwork: DataPlaneNetworkOptions]
     var ports: [DataPlanePort: StandInDataPlane.Port]
     var heldDescriptors: Int
@@ -62,6 +63,7 @@ final class Bench {
       host: host, networks: try store.networks(),
       subnets: try store.subnetsWithNames().map { "\($0.network) \($0.prefix)" },
       sandboxes: try store.sandboxes(), endpoints: try store.endpoints(),
+      interfacePorts: try store.interfacePorts(),
       dataPlaneNetworks: dataPlane.state.networks, ports: dataPlane.state.ports,
       heldDescriptors: self.host.heldDescriptors)
   }
@@ -89,6 +91,11 @@ final class Bench {
     var request = ConnectRequest(sandbox: sandbox)
     edit(&request)
     return try controlPlane.endpoint(try controlPlane.connect(network: network, request).id)
+  }
+
+  @discardableResult
+  func attach(_ network: String, _ interface: String) throws(ControlError) -> InterfacePort {
+    try controlPlane.attachPort(network: network, InterfacePortRequest(interface: interface))
   }
 }
 

@@ -67,6 +67,14 @@ import Testing
     #expect(try bench.controlPlane.endpoints().map(\.state) == ["up"])
   }
 
+  @Test func portAttach() throws {
+    let bench = try Bench()
+    try bench.network("web")
+    bench.host.addInterface("veth0", index: 7)
+    let steps = try failEachStep(bench) { try bench.attach("web", "veth0") }
+    #expect(steps == ["links", "offloads", "setUp", "openPacketSocket", "addPort", "links"])
+  }
+
   @Test func networkSet() throws {
     let bench = try Bench()
     try bench.network("web")
@@ -92,7 +100,11 @@ import Testing
       try bench.network("web")
       try bench.sandbox("a")
       try bench.connect("web", "a")
+      bench.host.addInterface("veth0", index: 7)
+      try bench.attach("web", "veth0")
       let removals: [() throws -> Void] = [
+        { try bench.controlPlane.detachPort(network: "web", interface: "veth0") },
+        { bench.host.deleteInterface("veth0") },
         { try bench.controlPlane.disconnect(network: "web", sandbox: "a") },
         { try bench.controlPlane.removeSandbox("a") }, { try bench.controlPlane.removeNetwork("web") },
       ]

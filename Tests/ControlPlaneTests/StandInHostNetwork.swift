@@ -1,5 +1,6 @@
 import ControlModel
 import ControlPlane
+import Datapath
 import Glibc
 import Synchronization
 import SystemCalls
@@ -13,6 +14,12 @@ final class StandInHostNetwork: HostNetwork {
     var isUp = false
     var ipv6: Bool?
     var addresses: [IPPrefix] = []
+    // Of interfaces that somebody else made.
+    var index: Int32 = 0
+    var mtu = 1500
+    var isEthernet = true
+    var master: Int32?
+    var offloads = SegmentationOffloads.all
   }
 
   struct State: Equatable {
@@ -32,7 +39,7 @@ final class StandInHostNetwork: HostNetwork {
   let faults: Faults
   private let contents = Mutex(State())
   private let lastInode = Mutex<UInt64>(1)
-  /// For each TAP that was attached to, the other end of the pipe that stands for its descriptor.
+  /// For each TAP or packet socket that was opened, the other end of the pipe that stands for its descriptor.
   private let taps = Mutex<[Int32]>([])
 
   init(faults: Faults) { self.faults = faults }
@@ -43,7 +50,7 @@ final class StandInHostNetwork: HostNetwork {
 
   func edit(_ body: (inout State) -> Void) { contents.withLock { body(&$0) } }
 
-  /// TAP descriptors that somebody holds.
+  /// Descriptors of TAPs and packet sockets that somebody holds.
   var heldDescriptors: Int {
     taps.withLock { taps in
       taps.count { descriptor in
@@ -125,7 +132,12 @@ final class StandInHostNetwork: HostNetwork {
 
   func links(in namespace: NamespaceReference) throws(ControlError) -> [HostLink] {
     try step("links", namespace) { state throws(ControlError) in
-      (state.interfaces[namespace.inode] ?? [:]).map { HostLink(name: $0.key, alias: $0.value.alias) }
+      (state.interfaces[namespace.inode] ?? [:]).map { name, interface in
+        HostLink(
+          name: name, alias: interface.alias, index: interface.index, mtu: interface.settings?.mtu ?? interface.mtu,
+          isUp: interface.isUp, isEthernet: interface.isEthernet, master: interface.master,
+          segmentedFrameBytesMax: 65536)
+      }
     }
   }
 
@@ -135,6 +147,11 @@ final class StandInHostNetwork: HostNetwork {
     try step("attachTAP", namespace) { state throws(ControlError) in
       if state.interfaces[namespace.inode]?[name] == nil { state.interfaces[namespace.inode]?[name] = Interface() }
     }
+    return try descriptor()
+  }
+
+  /// One that `heldDescriptors` counts.
+  private func descriptor() throws(ControlError) -> FileDescriptorGroup {
     var ends: [Int32] = [0, 0]
     guard pipe2(&ends, O_CLOEXEC) == 0 else { throw ControlError(.system, "pipe") }
     let reader = ends[0]
@@ -171,6 +188,37 @@ final class StandInHostNetwork: HostNetwork {
 
   func setUp(_ name: String, ipv6: Bool?, in namespace: NamespaceReference) throws(ControlError) {
     try change("setUp", name, namespace) { ($0.isUp, $0.ipv6) = (true, ipv6) }
+  }
+
+  // MARK: Interfaces of others
+
+  /// Somebody makes an interface in the daemon's namespace.
+  func addInterface(_ name: String, index: Int32, _ edit: (inout Interface) -> Void = { _ in }) {
+    var interface = Interface()
+    interface.index = index
+    edit(&interface)
+    self.edit { $0.interfaces[own.inode]?[name] = interface }
+  }
+
+  /// Somebody takes it away.
+  func deleteInterface(_ name: String) { edit { $0.interfaces[own.inode]?[name] = nil } }
+
+  func openPacketSocket(on name: String, queues: Int) throws(ControlError) -> FileDescriptorGroup {
+    try step("openPacketSocket") { state throws(ControlError) in
+      guard state.interfaces[own.inode]?[name] != nil else { throw ControlError(.system, "no interface \(name)") }
+    }
+    return try descriptor()
+  }
+
+  func setUp(_ isUp: Bool, _ name: String) throws(ControlError) { try change("setUp", name, own) { $0.isUp = isUp } }
+
+  func offloads(of link: HostLink) throws(ControlError) -> SegmentationOffloads {
+    try step("offloads") { state throws(ControlError) in
+      guard let interface = state.interfaces[own.inode]?[link.name] else {
+        throw ControlError(.system, "no interface \(link.name)")
+      }
+      return interface.offloads
+    }
   }
 
   // MARK: Addresses, routes, neighbours

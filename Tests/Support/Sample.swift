@@ -10,6 +10,13 @@ package enum Sample {
     macLimit: 16, mtu: 1500, state: "down", detail: "its interface is gone",
     counters: Counters(rxFrames: 10, rxBytes: 1000, txFrames: 20, txBytes: 3000, drops: ["runt": 1]))
 
+  package static let ports = [
+    InterfacePort(
+      network: "lab", interface: "enp0s31f6np0d1", state: "down", detail: "the interface is down",
+      counters: Counters(rxFrames: 5, rxBytes: 500, txFrames: 6, txBytes: 600)),
+    InterfacePort(network: "lab", interface: "veth0", state: "missing"),
+  ]
+
   package static let networks = [
     Network(
       id: "7fca4eb8c647" + String(repeating: "0", count: 52), name: "lab", driver: "bridge",
@@ -22,13 +29,13 @@ package enum Sample {
       internal: false, mtu: 1500, ageingSeconds: 300, fdbLimit: 8192, gatewayMode: "nat",
       gatewayInterface: "mg-7fca4eb8",
       labels: ["env": "test", "team": "blue"], options: ["o": "1"], created: "2026-01-02T03:04:05Z",
-      endpoints: [endpoint]),
+      endpoints: [endpoint], ports: ports),
     Network(
       id: "9f904ee27bf5" + String(repeating: "1", count: 52), name: "plain", driver: "none", subnets: [],
       internal: true,
       mtu: 1500, ageingSeconds: 300, fdbLimit: 8192, gatewayMode: "isolated", gatewayInterface: nil, labels: [:],
       options: [:],
-      created: "2026-01-02T03:04:06Z", endpoints: []),
+      created: "2026-01-02T03:04:06Z", endpoints: [], ports: []),
   ]
 
   package static let sandboxes = [
@@ -47,6 +54,9 @@ package enum Sample {
       mac: "02:42:0a:00:00:02", port: ForwardingPort(kind: "endpoint", endpoint: endpoint.id, interface: "eth0"),
       static: false, ageSeconds: 7),
     ForwardingEntry(mac: "02:42:0a:00:00:01", port: ForwardingPort(kind: "gateway"), static: true, ageSeconds: 0),
+    ForwardingEntry(
+      mac: "02:42:0a:00:00:04", port: ForwardingPort(kind: "interface", interface: "veth0"), static: false,
+      ageSeconds: 1),
     ForwardingEntry(
       mac: "02:42:0a:00:00:03", port: ForwardingPort(kind: "vtep", address: "192.0.2.7"), static: true, ageSeconds: 0),
   ]

@@ -19,6 +19,9 @@ package final class StandInService: ControlService {
     case endpoints
     case endpoint(String)
     case changeEndpoint(String, EndpointChange)
+    case attachPort(String, InterfacePortRequest)
+    case detachPort(String, String)
+    case ports(String?)
     case forwardingEntries(String)
     case addForwardingEntry(String, ForwardingEntryRequest)
     case removeForwardingEntry(String, String)
@@ -126,6 +129,20 @@ package final class StandInService: ControlService {
   package func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint {
     try note(.changeEndpoint(id, change))
     return Sample.endpoint
+  }
+
+  package func attachPort(
+    network: String, _ request: InterfacePortRequest
+  ) throws(ControlError) -> InterfacePort {
+    try note(.attachPort(network, request))
+    return Sample.ports[0]
+  }
+  package func detachPort(network: String, interface: String) throws(ControlError) {
+    try note(.detachPort(network, interface))
+  }
+  package func ports(network: String?) throws(ControlError) -> [InterfacePort] {
+    try note(.ports(network))
+    return Sample.ports
   }
 
   package func forwardingEntries(network: String) throws(ControlError) -> [ForwardingEntry] {

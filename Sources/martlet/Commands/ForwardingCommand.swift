@@ -38,7 +38,10 @@ struct ForwardingAdd: ServiceCommand {
 
   @Argument(help: "A network's name or id.", completion: Names.networks) var network: String
   @Argument(help: "The MAC address.") var mac: String
-  @Argument(help: "Where it is: an endpoint's id, `gateway`, or vtep=IP.", completion: Names.endpoints) var port: String
+  @Argument(
+    help: "Where it is: an endpoint's id, an attached interface, `gateway`, or vtep=IP.",
+    completion: Names.forwardingPorts)
+  var port: String
   @OptionGroup(title: "Global options") var global: GlobalOptions
 
   func perform(on service: any ControlService, output: Output) throws {
@@ -63,7 +66,10 @@ struct ForwardingFlushCommand: ServiceCommand {
   static let configuration = CommandConfiguration(commandName: "flush", abstract: "Forget learned entries.")
 
   @Argument(help: "A network's name or id.", completion: Names.networks) var network: String
-  @Option(help: "Only those of this endpoint, or of `gateway`.", completion: Names.endpoints) var port: String?
+  @Option(
+    help: "Only those of this endpoint, of this attached interface, or of `gateway`.", completion: Names.forwardingPorts
+  )
+  var port: String?
   @OptionGroup(title: "Global options") var global: GlobalOptions
 
   func perform(on service: any ControlService, output: Output) throws {

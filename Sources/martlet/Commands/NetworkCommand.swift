@@ -70,7 +70,8 @@ struct NetworkInspect: ServiceCommand {
 
 struct NetworkRemove: ServiceCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rm", abstract: "Remove networks that have no endpoints.", aliases: ["remove"])
+    commandName: "rm", abstract: "Remove networks that have neither endpoints nor attached interfaces.",
+    aliases: ["remove"])
 
   @Argument(help: "Names or ids.", completion: Names.networks) var networks: [String]
   @OptionGroup(title: "Global options") var global: GlobalOptions
@@ -82,7 +83,8 @@ struct NetworkRemove: ServiceCommand {
 
 struct NetworkPrune: ServiceCommand {
   static let configuration = CommandConfiguration(
-    commandName: "prune", abstract: "Remove every network without endpoints. Does not ask first.")
+    commandName: "prune",
+    abstract: "Remove every network without endpoints and attached interfaces. Does not ask first.")
 
   @OptionGroup(title: "Global options") var global: GlobalOptions
 

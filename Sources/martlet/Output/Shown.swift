@@ -6,6 +6,8 @@ protocol Shown: Encodable {
   var id: String { get }
   /// Fields that JSON leaves out where there is no value; templates take them all the same.
   static var optionalFields: [String] { get }
+  /// An id is digits, of which a few will do, and no name.
+  static var hasShortIDs: Bool { get }
   static var columns: [Column<Self>] { get }
   /// What `--filter KEY=VALUE` keeps.
   static var filters: [String: (Self, String) -> Bool] { get }
@@ -13,6 +15,7 @@ protocol Shown: Encodable {
 
 extension Shown {
   static var optionalFields: [String] { [] }
+  static var hasShortIDs: Bool { true }
 
   fileprivate func templateValue(shortID: Bool) throws(ControlError) -> JSONValue {
     guard case .object(var fields) = try JSONValue(encoding: self) else { return .null }
@@ -63,13 +66,14 @@ struct ListOptions: ParsableArguments {
 extension Output {
   func list<Element: Shown>(_ all: [Element], _ show: ShowOptions, _ list: ListOptions) throws(ControlError) {
     let elements = show.filtered(all)
-    let name = list.noTrunc ? { $0 } : shortened
+    let isShort = Element.hasShortIDs && !list.noTrunc
+    let name = isShort ? shortened : { $0 }
     if json {
       if list.quiet { try value(elements.map(\.id)) } else { try value(elements) }
     } else if list.quiet {
       for element in elements { line(name(element.id)) }
     } else if let format = show.format {
-      try render(elements, format, shortID: !list.noTrunc)
+      try render(elements, format, shortID: isShort)
     } else {
       write(Table(elements, Element.columns, wholeIDs: list.noTrunc).text)
     }
