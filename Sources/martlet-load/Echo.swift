@@ -29,6 +29,7 @@ struct Echo: ParsableCommand {
     let (datagram, listener) = (datagrams.descriptor, connections.descriptor)
     try DetachedThread.start { Self.echoDatagrams(on: datagram) }
     try DetachedThread.start { Self.acceptConnections(on: listener) }
+    reportReady()
     try waitForEnd()
     // The threads still use both sockets: leave without closing them.
     Glibc.exit(0)

@@ -30,6 +30,7 @@ struct Sink: ParsableCommand {
     try socket.setReceiveBuffer(bytes: Self.receiveBufferBytes)
     try socket.setReceiveTimeout(seconds: Socket.receiveTimeout)
     let batch = MessageBatch(bytesEach: Self.longestDatagram)
+    reportReady()
 
     var figures = Figures()
     var first: UInt64 = 0

@@ -26,6 +26,7 @@ struct VerifyReceive: ParsableCommand {
     try socket.setReceiveTimeout(seconds: Socket.receiveTimeout)
     // One byte more than the longest, so that a datagram which grew is not cut to a length that looks right.
     let batch = MessageBatch(bytesEach: options.longest + 1)
+    reportReady()
 
     var arrivals = Arrivals(expected: options.count)
     let datagram = options.datagram
