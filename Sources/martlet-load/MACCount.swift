@@ -10,6 +10,9 @@ struct MACCount: ParsableCommand {
       the EtherType of these tests; `overruns`: frames that this program was too slow for, so that a figure with any is none.
       """)
 
+  /// More frames than a socket's queue ever holds, so that a flood does not keep us for ever.
+  private static let queueLimit = Int(Sink.receiveBufferBytes) / StationFrame.bytes
+
   @OptionGroup var options: StationOptions
   @Option(help: "End after this time.") var seconds: Double
   @Option(help: "Count only the first so many addresses.") var addresses = Station.countLimit
@@ -24,23 +27,34 @@ struct MACCount: ParsableCommand {
     StopSignal.install()
     let socket = try Socket.packet(interface: options.interface, etherType: StationFrame.etherType)
     try socket.setReceiveBuffer(bytes: Sink.receiveBufferBytes)
-    try socket.setReceiveTimeout(seconds: Socket.receiveTimeout)
+    try socket.setReceiveTimeout(seconds: Socket.callTimeout)
     let batch = MessageBatch(bytesEach: StationFrame.bytes)
     var probes = Probes(seed: options.seed, addresses: addresses)
     reportReady()
     let end = MonotonicClock.now() + MonotonicClock.nanoseconds(seconds)
     while MonotonicClock.now() < end, !StopSignal.isRequested {
-      let count = batch.receive(on: socket.descriptor, wait: true)
-      if count > 0 {
-        for index in 0..<count {
-          probes.record(UnsafeRawBufferPointer(batch.datagram(index, count: batch.receivedCount(index))))
-        }
-      } else if ![EAGAIN, EINTR].contains(errno) {
-        throw SystemCallError("recvmmsg")
-      }
+      _ = try receive(batch, on: socket, wait: true, &probes)
     }
+    // What had come by then counts too.
+    var left = Self.queueLimit
+    while left > 0, try receive(batch, on: socket, wait: false, &probes) { left -= MessageBatch.capacity }
     probes.figures.overruns = try socket.packetDrops()
     try report(probes.figures)
+  }
+
+  /// Returns whether any came.
+  private func receive(
+    _ batch: borrowing MessageBatch, on socket: borrowing Socket, wait: Bool, _ probes: inout Probes
+  ) throws -> Bool {
+    let count = batch.receive(on: socket.descriptor, wait: wait)
+    guard count > 0 else {
+      if [EAGAIN, EINTR].contains(errno) { return false }
+      throw SystemCallError("recvmmsg")
+    }
+    for index in 0..<count {
+      probes.record(UnsafeRawBufferPointer(batch.datagram(index, count: batch.receivedCount(index))))
+    }
+    return true
   }
 }
 

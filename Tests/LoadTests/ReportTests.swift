@@ -13,6 +13,18 @@ import Testing
     )
   }
 
+  @Test func streams() throws {
+    let (early, late) = (
+      StreamArrival.Counted(bytes: 1_000, first: 5_000_000_000, last: 6_000_000_000),
+      StreamArrival.Counted(bytes: 3_000, first: 5_500_000_000, last: 7_000_000_000)
+    )
+    // From the first byte of any to the last of any; one that got nothing has no say.
+    #expect(
+      try json(StreamSink.figures([early, StreamArrival.Counted(), late]))
+        == #"{"bits_per_second":16000,"bytes":4000,"span_seconds":2,"streams":3}"#)
+    #expect(StreamSink.figures([]).bitsPerSecond == 0)
+  }
+
   @Test func stations() throws {
     #expect(
       try json(StationSender.Figures(sent: 10, seconds: 2, framesPerSecond: 5))
