@@ -135,13 +135,12 @@ extension Controller {
     }
     let namespace = sandbox.namespace
     let temporary = Self.temporaryInterface(forEndpoint: endpoint.id)
-    let tap = try host.attachTAP(temporary, in: host.own)
+    let tap = try host.attachTAP(temporary, queues: dataPlane.queuesPerPort, in: host.own)
     rollback.add("remove interface of \(endpoint.id)") { [self] () throws(ControlError) in
       try removeInterface(of: endpoint, in: [host.own, namespace])
     }
     try host.setAlias(InterfaceMark.endpoint(endpoint.id), of: temporary, in: host.own)
-    let port = try dataPlane.addPort(
-      descriptor: tap.release(), to: handle, endpoint.dataPlaneOptions)
+    let port = try dataPlane.addPort(queues: tap, to: handle, endpoint.dataPlaneOptions)
     endpointPorts[endpoint.id] = port
     rollback.add("take the port of \(endpoint.id) away") { [self] () throws(ControlError) in
       endpointPorts[endpoint.id] = nil

@@ -9,12 +9,12 @@ extension Controller {
       let handle = dataPlaneNetworks[network.id]
     else { return }
     let addresses = try gatewayAddresses(network)
-    let tap = try host.attachTAP(interface, in: host.own)
+    let tap = try host.attachTAP(interface, queues: dataPlane.queuesPerPort, in: host.own)
     rollback.add("remove \(interface)") { [host] () throws(ControlError) in
       try host.removeLink(interface, in: host.own)
     }
     try host.setAlias(InterfaceMark.gateway(network: network.id), of: interface, in: host.own)
-    let port = try dataPlane.addPort(descriptor: tap.release(), to: handle, DataPlanePortOptions())
+    let port = try dataPlane.addPort(queues: tap, to: handle, DataPlanePortOptions())
     gatewayPorts[network.id] = port
     rollback.add("take the port of \(interface) away") { [self] () throws(ControlError) in
       gatewayPorts[network.id] = nil

@@ -65,9 +65,9 @@ extension Controller {
       return try collect(endpoint, because: "its interface \(endpoint.interface) is gone")
     }
     do throws(ControlError) {
-      let tap = try host.attachTAP(link.name, in: namespace)
+      let tap = try host.attachTAP(link.name, queues: dataPlane.queuesPerPort, in: namespace)
       endpointPorts[endpoint.id] = try dataPlane.addPort(
-        descriptor: tap.release(), to: handle, endpoint.dataPlaneOptions)
+        queues: tap, to: handle, endpoint.dataPlaneOptions)
     } catch {
       troubles[endpoint.id] = error.message
       throw error

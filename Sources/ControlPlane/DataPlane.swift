@@ -1,4 +1,5 @@
 import ControlModel
+import SystemCalls
 import Wire
 
 /// A network of the data plane. Not used again after its network has gone.
@@ -53,18 +54,21 @@ public struct DataPlaneNetworkCounters: Sendable, Equatable {
 }
 
 /// What the control plane tells and asks the data plane. Calls come from the control plane's one thread and block it until
-/// the worker that owns the network has acknowledged; the worker itself never waits.
+/// the workers have acknowledged; a worker itself never waits.
 public protocol DataPlane: AnyObject, Sendable {
   func addNetwork(_ options: DataPlaneNetworkOptions) throws(ControlError) -> DataPlaneNetwork
   func changeNetwork(_ network: DataPlaneNetwork, _ options: DataPlaneNetworkOptions) throws(ControlError)
   /// Its ports must have gone before.
   func removeNetwork(_ network: DataPlaneNetwork) throws(ControlError)
 
-  /// Takes ownership of `descriptor` (a TAP with a 10-byte virtio-net header, blocking), also when it throws.
-  func addPort(descriptor: Int32, to network: DataPlaneNetwork, _ options: DataPlanePortOptions) throws(ControlError)
-    -> DataPlanePort
+  /// How many queues a port had best have: one for each worker.
+  var queuesPerPort: Int { get }
+  /// - Parameter queues: of a TAP with a 10-byte virtio-net header, blocking; `queuesPerPort` of them, or one.
+  func addPort(
+    queues: consuming FileDescriptorGroup, to network: DataPlaneNetwork, _ options: DataPlanePortOptions
+  ) throws(ControlError) -> DataPlanePort
   func changePort(_ port: DataPlanePort, _ options: DataPlanePortOptions) throws(ControlError)
-  /// Takes the port's MAC entries along and closes its descriptor before it returns.
+  /// Takes the port's MAC entries along and closes its descriptors before it returns.
   func removePort(_ port: DataPlanePort) throws(ControlError)
 
   /// Sends frames (Ethernet header first, no virtio-net header) into the switch as if they had come from the port.

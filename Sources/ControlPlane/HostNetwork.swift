@@ -60,8 +60,9 @@ public protocol HostNetwork: AnyObject, Sendable {
   // MARK: Interfaces
 
   func links(in namespace: NamespaceReference) throws(ControlError) -> [HostLink]
-  /// Makes a persistent TAP, or attaches to the one of that name. The caller owns the descriptor.
-  func attachTAP(_ name: String, in namespace: NamespaceReference) throws(ControlError) -> FileDescriptor
+  /// Makes a persistent TAP, or attaches to the one of that name. `queues` descriptors, or one where it has but one queue.
+  func attachTAP(_ name: String, queues: Int, in namespace: NamespaceReference) throws(ControlError)
+    -> FileDescriptorGroup
   func setAlias(_ alias: String, of name: String, in namespace: NamespaceReference) throws(ControlError)
   func configure(_ name: String, _ settings: LinkSettings, in namespace: NamespaceReference) throws(ControlError)
   /// Moves an interface out of the daemon's namespace.

@@ -113,13 +113,15 @@ public final class KernelHostNetwork: HostNetwork {
     }
   }
 
-  public func attachTAP(_ name: String, in namespace: NamespaceReference) throws(ControlError) -> FileDescriptor {
+  public func attachTAP(
+    _ name: String, queues: Int, in namespace: NamespaceReference
+  ) throws(ControlError) -> FileDescriptorGroup {
     let namespace = try open(namespace)
     return try controlled { () throws(Errno) in
       try namespace.run { () throws(Errno) in
-        let device = try TAPDevice(name: name)
+        let device = try TAPDevice(name: name, queues: queues)
         try device.setPersistent(true)
-        return FileDescriptor(owning: device.release())
+        return device.release()
       }
     }
   }

@@ -57,14 +57,17 @@ public final class SwitchDataPlane: DataPlane {
 
   // MARK: Ports
 
+  public var queuesPerPort: Int { fabric.workerCount }
+
   public func addPort(
-    descriptor: Int32, to network: DataPlaneNetwork, _ options: DataPlanePortOptions
+    queues: consuming FileDescriptorGroup, to network: DataPlaneNetwork, _ options: DataPlanePortOptions
   ) throws(ControlError) -> DataPlanePort {
-    let owned = FileDescriptor(owning: descriptor)
     let networkHandle = try handle(network)
-    let number = owned.release()
-    let handle = try controlled { () throws(Errno) in
-      try fabric.addPort(descriptor: number, to: networkHandle, PortOptions(options))
+    let handle: PortHandle
+    do throws(Errno) {
+      handle = try fabric.addPort(queues: queues, to: networkHandle, PortOptions(options))
+    } catch {
+      throw ControlError(error)
     }
     return state.withLock { state in
       let port = DataPlanePort(index: state.number())

@@ -3,16 +3,14 @@ import Wire
 
 /// What the control plane changes, between bursts, on the worker's thread.
 extension Engine {
-  /// - Parameter network: made beforehand, by whoever asks: its memory is not for the worker to allocate.
-  /// - Returns: its index, or nil where all are taken.
-  public mutating func addNetwork(_ network: consuming Network) -> UInt16? {
-    for index in 0..<networkCapacity where !isNetwork[index] {
-      (networks + index).initialize(to: network)
-      isNetwork[index] = true
-      clear(networkCounters.handle, from: index * NetworkCounter.count, count: NetworkCounter.count)
-      return UInt16(index)
-    }
-    return nil
+  /// - Parameters:
+  ///   - network: made beforehand, by whoever asks: its memory is not for the worker to allocate.
+  ///   - index: not taken. Who asks chooses it, so that the engines of all workers know the network by the same one.
+  public mutating func addNetwork(_ network: consuming Network, at index: UInt16) {
+    precondition(!isNetwork[Int(index)])
+    (networks + Int(index)).initialize(to: network)
+    isNetwork[Int(index)] = true
+    clear(networkCounters.handle, from: Int(index) * NetworkCounter.count, count: NetworkCounter.count)
   }
 
   /// The network must have no members.
@@ -34,22 +32,19 @@ extension Engine {
     return true
   }
 
-  /// - Returns: its index, or nil where all are taken.
-  public mutating func addPort(to network: UInt16, _ options: PortOptions) -> UInt16? {
-    precondition(isNetwork[Int(network)])
-    for index in 0..<portCapacity where !ports[index].isTaken {
-      clear(portCounters.handle, from: index * PortCounter.count, count: PortCounter.count)
-      let target = networks + Int(network)
-      ports[index] = Port()
-      ports[index].isTaken = true
-      ports[index].network = network
-      ports[index].member = UInt16(target.pointee.memberCount)
-      target.pointee.members[target.pointee.memberCount] = UInt16(index)
-      target.pointee.memberCount += 1
-      changePort(UInt16(index), options)
-      return UInt16(index)
-    }
-    return nil
+  /// - Parameter index: not taken. Who asks chooses it, as with `addNetwork`.
+  public mutating func addPort(_ index: UInt16, to network: UInt16, _ options: PortOptions) {
+    let port = ports + Int(index)
+    precondition(isNetwork[Int(network)] && !port.pointee.isTaken)
+    clear(portCounters.handle, from: Int(index) * PortCounter.count, count: PortCounter.count)
+    let target = networks + Int(network)
+    port.pointee = Port()
+    port.pointee.isTaken = true
+    port.pointee.network = network
+    port.pointee.member = UInt16(target.pointee.memberCount)
+    target.pointee.members[target.pointee.memberCount] = index
+    target.pointee.memberCount += 1
+    changePort(index, options)
   }
 
   public mutating func changePort(_ index: UInt16, _ options: PortOptions) {

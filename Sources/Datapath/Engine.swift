@@ -30,9 +30,13 @@ public struct Engine: ~Copyable {
   let isNetwork: UnsafeMutablePointer<Bool>
   @usableFromInline let portCounters: CounterBlock
   @usableFromInline let networkCounters: CounterBlock
+  @usableFromInline let learned: LearnedAddresses
 
-  /// Both capacities stay below `none`.
-  public init(portCapacity: Int, networkCapacity: Int) {
+  /// - Parameters:
+  ///   - portCapacity: below `none`.
+  ///   - networkCapacity: below `none`.
+  ///   - learnedCapacity: addresses noted until `takeLearned`; 0 where this is the only engine.
+  public init(portCapacity: Int, networkCapacity: Int, learnedCapacity: Int = 0) {
     precondition(portCapacity < Int(Self.none) && networkCapacity < Int(Self.none))
     self.portCapacity = portCapacity
     self.networkCapacity = networkCapacity
@@ -43,6 +47,7 @@ public struct Engine: ~Copyable {
     isNetwork.initialize(repeating: false, count: networkCapacity)
     portCounters = CounterBlock(count: portCapacity * PortCounter.count)
     networkCounters = CounterBlock(count: networkCapacity * NetworkCounter.count)
+    learned = LearnedAddresses(capacity: learnedCapacity)
   }
 
   deinit {
@@ -50,6 +55,7 @@ public struct Engine: ~Copyable {
     ports.deallocate()
     networks.deallocate()
     isNetwork.deallocate()
+    learned.deallocate()
   }
 
   /// Readable by any thread; `port * PortCounter.count + counter`.
@@ -89,7 +95,7 @@ public struct Engine: ~Copyable {
   ) {
     let index = ports[Int(frame.port)].network
     guard index != Self.none, Int(frame.length) >= Self.headerLength + Self.ethernetHeaderLength else { return }
-    var view = NetworkView(table: networks[Int(index)].table, ports: ports, now: now)
+    var view = view(of: Int(index), now: now)
     let copies: Int
     switch LearningSwitch().decide(Self.view(frame), &view) {
     case .forward(let port):
@@ -109,7 +115,7 @@ public struct Engine: ~Copyable {
     _ policy: Policy, _ frames: UnsafeBufferPointer<FrameDescriptor>, network: Int, now: UInt32,
     into output: inout Output
   ) {
-    var view = NetworkView(table: networks[network].table, ports: ports, now: now)
+    var view = view(of: network, now: now)
     let counters = portCounters.handle
     for frame in frames {
       let base = Int(frame.port) &* PortCounter.count
@@ -134,6 +140,14 @@ public struct Engine: ~Copyable {
       case .floodUnisolated: floodCounted(frame, network: network, unisolatedOnly: true, into: &output)
       }
     }
+  }
+
+  @inlinable
+  @inline(__always)
+  func view(of network: Int, now: UInt32) -> NetworkView {
+    NetworkView(
+      network: UInt16(truncatingIfNeeded: network), table: networks[network].table, ports: ports, learned: learned,
+      isLearning: networks[network].ageingSeconds > 0, now: now)
   }
 
   /// The descriptor holds at least an Ethernet header.

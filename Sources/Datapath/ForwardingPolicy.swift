@@ -22,19 +22,32 @@ public protocol ForwardingPolicy {
 /// What a policy may see and change of its network while it decides.
 @frozen
 public struct NetworkView: ~Copyable {
+  @usableFromInline let network: UInt16
   @usableFromInline let table: UnsafeMutablePointer<MACTable>
   @usableFromInline let ports: UnsafeMutablePointer<Port>
+  @usableFromInline let learned: LearnedAddresses
+  @usableFromInline let isLearning: Bool
   /// Seconds of a monotonic clock.
   public let now: UInt32
 
   @inlinable
-  init(table: UnsafeMutablePointer<MACTable>, ports: UnsafeMutablePointer<Port>, now: UInt32) {
-    (self.table, self.ports, self.now) = (table, ports, now)
+  @inline(__always)
+  init(
+    network: UInt16, table: UnsafeMutablePointer<MACTable>, ports: UnsafeMutablePointer<Port>,
+    learned: LearnedAddresses, isLearning: Bool, now: UInt32
+  ) {
+    (self.network, self.table, self.ports) = (network, table, ports)
+    (self.learned, self.isLearning, self.now) = (learned, isLearning, now)
   }
 
   @inlinable
+  @inline(__always)
   public mutating func learn(_ address: MACAddress, at port: UInt16) {
-    _ = table.pointee.learn(address, port: port, now: now)
+    guard isLearning else { return }
+    switch table.pointee.learn(address, port: port, now: now) {
+    case .known, .refused: break
+    case .learned, .moved, .refreshed: learned.note(LearnedAddress(mac: address, port: port, network: network))
+    }
   }
 
   /// The port behind which `address` is, or `MACTable.noPort`.

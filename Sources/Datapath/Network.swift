@@ -29,6 +29,7 @@ public struct PortOptions: Sendable, Equatable {
 /// What the control plane chooses for a network.
 public struct NetworkOptions: Sendable, Equatable {
   public var mtu: Int
+  /// 0: nothing is learned, every frame is flooded.
   public var ageingSeconds: UInt32
   /// MAC addresses learned at most.
   public var macLimit: Int
@@ -49,7 +50,7 @@ public struct Network: ~Copyable {
   @usableFromInline var memberCount: Int
   @usableFromInline var isolatedCount: Int
   @usableFromInline var mtu: UInt32
-  var ageingSeconds: UInt32
+  @usableFromInline var ageingSeconds: UInt32
 
   /// - Parameters:
   ///   - portCapacity: ports of the engine it will live in.

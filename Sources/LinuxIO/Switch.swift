@@ -5,50 +5,54 @@ import SystemCalls
 import Tables
 import Wire
 
-/// A network of a switch: the worker that owns it, and its index there.
+/// A network of a switch.
 public struct NetworkHandle: Hashable, Sendable {
-  let worker: Int
+  /// The same on every worker.
   let network: UInt16
 }
 
-/// A port of a switch: the worker that owns it, and its index there.
+/// A port of a switch. Never equal to that of another port, also of one that has gone.
 public struct PortHandle: Hashable, Sendable {
-  let worker: Int
+  /// The same on every worker; another port's when this one has gone.
   let port: UInt16
+  let serial: UInt32
 }
 
-/// One entry of a network's MAC table.
-public struct ForwardingEntry: Sendable, Equatable {
-  public let mac: MACAddress
-  public let port: PortHandle
-  public let isStatic: Bool
-  public let ageSeconds: Int
-}
-
-/// The running data plane: workers, each with the networks given to it.
+/// The running data plane: workers that all know all networks and ports.
 ///
-/// A network lives whole on one worker, so its MAC table has one owner and no lock. Every method may be called by any thread
-/// but a worker's; it returns when the worker has done what was asked, which is between two of its bursts.
+/// Each worker reads a queue of its own of each port, and forwards what it read with an engine and a MAC table of its own, to
+/// any port (`LearnedAddress` says how the tables agree). The kernel gives all frames of a flow to one queue, both
+/// directions to the same, so a flow stays on one worker and in order. A port with a single queue is read by one worker.
+///
+/// Every method may be called by any thread but a worker's; it returns when all workers have done what was asked, each
+/// between two of its bursts.
 public final class Switch: Sendable {
   /// A switch of fewer ports is a limit that was set by mistake.
   static let descriptorsMin = 256
-  /// Entries copied out of a MAC table between two bursts.
-  static let entriesPerVisit = 2048
 
   private struct Member: Sendable {
     let channel: WorkerChannel
     let thread: WorkerThread
   }
 
+  private struct Places {
+    var networks: Indices
+    var ports: Indices
+    /// What to close with each port.
+    var descriptors: [PortHandle: [Int32]] = [:]
+    var serial: UInt32 = 0
+  }
+
   private let members: [Member]
-  private let networksByWorker: Mutex<[Int]>
+  private let exchange: LearningExchange
+  private let places: Mutex<Places>
   private let lostHandler: LostPorts
   public let options: WorkerOptions
 
   /// One worker for every two processors, so that the programs that talk have a place to run.
   public static var defaultWorkerCount: Int { max(1, processorCount / 2) }
 
-  private static var processorCount: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+  static var processorCount: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
 
   /// io_uring takes no larger table than the process may have descriptors.
   private static var descriptorLimit: Int {
@@ -72,11 +76,15 @@ public final class Switch: Sendable {
     self.options = options
     let lost = try LostPorts()
     lostHandler = lost
+    exchange = LearningExchange(workers: workers)
+    places = Mutex(
+      Places(networks: Indices(capacity: options.networkCapacity), ports: Indices(capacity: options.portCapacity)))
     var members: [Member] = []
     do throws(Errno) {
       for index in 0..<workers {
-        let channel = try WorkerChannel { port in lost.report(PortHandle(worker: index, port: port)) }
-        let thread = try WorkerThread(name: "worker-\(index)", options, channel: channel)
+        let channel = try WorkerChannel { lost.report($0) }
+        let thread = try WorkerThread(
+          name: "worker-\(index)", options, channel: channel, learning: exchange.member(index))
         members.append(Member(channel: channel, thread: thread))
       }
     } catch {
@@ -88,165 +96,113 @@ public final class Switch: Sendable {
       throw error
     }
     self.members = members
-    networksByWorker = Mutex(Array(repeating: 0, count: workers))
   }
 
-  /// Ends the workers and closes every port's descriptor; persistent TAPs stay. Nothing may be asked afterwards.
+  /// Ends the workers and closes every port's descriptors; persistent TAPs stay. Nothing may be asked afterwards.
   public func stop() {
     for member in members {
       member.channel.stop()
       member.thread.join()
     }
     lostHandler.stop()
+    places.withLock { places in
+      for descriptor in places.descriptors.values.joined() { close(descriptor) }
+      places.descriptors = [:]
+    }
   }
 
-  /// Called, on a thread of its own, for each port whose descriptor died: its namespace is gone. Set once, before ports are.
+  public var workerCount: Int { members.count }
+
+  /// Called, on a thread of its own, for each port whose descriptor died: its namespace is gone. Perhaps more than once for a
+  /// port. Set once, before ports are.
   public func onPortLost(_ handler: @escaping @Sendable (PortHandle) -> Void) { lostHandler.start(handler) }
 
   // MARK: Networks
 
   public func addNetwork(_ options: NetworkOptions) throws(Errno) -> NetworkHandle {
-    let worker = networksByWorker.withLock { counts in
-      let least = counts.indices.min { counts[$0] < counts[$1] }!
-      counts[least] += 1
-      return least
+    guard let index = places.withLock({ $0.networks.take() }) else {
+      throw Errno(ENOSPC, "add a network: the switch holds \(self.options.networkCapacity)")
     }
-    // Made here: its memory is not for the worker to allocate.
-    let made = Once(Network(options, portCapacity: self.options.portCapacity, seed: UInt64.random(in: .min ... .max)))
-    let index = ask(worker) { $0.engine.addNetwork(made.take()) }
-    guard let index else {
-      networksByWorker.withLock { $0[worker] -= 1 }
-      throw Errno(ENOSPC, "add a network: the switch holds \(self.options.networkCapacity) a worker")
+    for worker in members.indices {
+      // Made here: its memory is not for the worker to allocate.
+      let seed = UInt64.random(in: .min ... .max)
+      let made = Once(Network(options, portCapacity: self.options.portCapacity, seed: seed))
+      ask(worker) { $0.engine.addNetwork(made.take(), at: index) }
     }
-    return NetworkHandle(worker: worker, network: index)
+    return NetworkHandle(network: index)
   }
 
   /// The network must have no ports.
   public func removeNetwork(_ network: NetworkHandle) {
-    ask(network.worker) { $0.engine.removeNetwork(network.network) }
-    networksByWorker.withLock { $0[network.worker] -= 1 }
+    askAll { $0.engine.removeNetwork(network.network) }
+    places.withLock { $0.networks.giveBack(network.network) }
   }
 
   public func changeNetwork(_ network: NetworkHandle, _ options: NetworkOptions) throws(Errno) {
-    guard ask(network.worker, { $0.engine.changeNetwork(network.network, options) }) else {
+    // The workers have the same static entries, which alone can be too many: all refuse, or none.
+    guard askAll({ $0.engine.changeNetwork(network.network, options) }).allSatisfy({ $0 }) else {
       throw Errno(ENOSPC, "change the MAC table's limit to \(options.macLimit): it holds more static entries")
     }
   }
 
   // MARK: Ports
 
-  /// - Parameter descriptor: of a TAP with a virtio-net header of `TAPDevice.headerLength` bytes, without O_NONBLOCK. The switch
-  ///   owns it from here on, also where this throws.
-  public func addPort(descriptor: Int32, to network: NetworkHandle, _ options: PortOptions) throws(Errno) -> PortHandle
-  {
-    let takesSegmentedUDP = TAPDevice.takesSegmentedUDP(descriptor)
-    let result: Result<UInt16, Errno> = ask(network.worker) { worker in
-      do throws(Errno) {
-        return .success(
-          try worker.openPort(
-            descriptor, network: network.network, takesSegmentedUDP: takesSegmentedUDP, options))
-      } catch {
-        return .failure(error)
+  /// - Parameter queues: one for each worker, or a single one: descriptors of the queues of a TAP with a virtio-net header
+  ///   of `TAPDevice.headerLength` bytes, without O_NONBLOCK. The switch owns them from here on, also where this throws.
+  public func addPort(
+    queues group: consuming FileDescriptorGroup, to network: NetworkHandle, _ options: PortOptions
+  ) throws(Errno) -> PortHandle {
+    let queues = group.release()
+    precondition(queues.count == 1 || queues.count == members.count)
+    let coalesces = self.options.coalescesUDP && TAPDevice.takesSegmentedUDP(queues[0])
+    let place: PortHandle? = places.withLock { places in
+      guard let index = places.ports.take() else { return nil }
+      places.serial &+= 1
+      let port = PortHandle(port: index, serial: places.serial)
+      places.descriptors[port] = queues
+      return port
+    }
+    guard let port = place else {
+      for queue in queues { close(queue) }
+      throw Errno(ENOSPC, "add a port: the switch holds \(self.options.portCapacity)")
+    }
+    for worker in members.indices {
+      let isReader = queues.count > 1 || worker == Int(port.port) % members.count
+      var link = PortLink(descriptor: queues[queues.count > 1 ? worker : 0], isRead: isReader)
+      link.serial = port.serial
+      link.coalescesUDP = coalesces
+      let opened = link
+      if let error = ask(worker, { $0.openPort(port.port, opened, network: network.network, options) }) {
+        take(port, from: 0..<worker)
+        throw error
       }
     }
-    switch result {
-    case .success(let port): return PortHandle(worker: network.worker, port: port)
-    case .failure(let error):
-      close(descriptor)
-      throw error
-    }
+    return port
   }
 
   public func changePort(_ port: PortHandle, _ options: PortOptions) {
-    ask(port.worker) { $0.engine.changePort(port.port, options) }
+    askAll { $0.engine.changePort(port.port, options) }
   }
 
-  /// Takes the port's MAC entries along, waits for what the kernel still does with it, and closes its descriptor.
-  public func removePort(_ port: PortHandle) {
-    var descriptor: Int32 = -1
-    members[port.worker].channel.perform { worker, command in
-      descriptor = worker.transmitter.links[Int(port.port)].descriptor
-      return descriptor < 0 || worker.closePort(port.port, finishing: command)
+  /// Takes the port's MAC entries along, waits for what the kernel still does with it, and closes its descriptors.
+  public func removePort(_ port: PortHandle) { take(port, from: members.indices) }
+
+  private func take(_ port: PortHandle, from workers: Range<Int>) {
+    for worker in workers {
+      members[worker].channel.perform { worker, command in worker.closePort(port.port, finishing: command) }
     }
-    if descriptor >= 0 { close(descriptor) }
+    let descriptors = places.withLock { places in
+      places.ports.giveBack(port.port)
+      return places.descriptors.removeValue(forKey: port) ?? []
+    }
+    for descriptor in descriptors { close(descriptor) }
   }
 
   /// Sends a frame (Ethernet header first) into the port's network as if it had come from the port.
   /// - Returns: false where the worker had no buffer free for it.
-  public func inject(_ frame: [UInt8], from port: PortHandle) -> Bool {
-    ask(port.worker) { $0.inject(frame, from: port.port) }
-  }
+  public func inject(_ frame: [UInt8], from port: PortHandle) -> Bool { ask(0) { $0.inject(frame, from: port.port) } }
 
-  // MARK: MAC tables
-
-  /// A copy, taken in steps between bursts: entries that move meanwhile may be missed or come twice.
-  public func forwardingEntries(_ network: NetworkHandle) -> [ForwardingEntry] {
-    var entries: [ForwardingEntry] = []
-    var cursor: Int? = 0
-    while let from = cursor {
-      let (visited, next) = ask(network.worker) { worker in
-        var visited: [ForwardingEntry] = []
-        let now = worker.now
-        let next = worker.engine.withTable(network.network) { table in
-          table.entries(from: from, max: Self.entriesPerVisit) { entry in
-            let age = entry.isStatic ? 0 : Int(now &- entry.lastSeen)
-            let port = PortHandle(worker: network.worker, port: entry.port)
-            visited.append(ForwardingEntry(mac: entry.mac, port: port, isStatic: entry.isStatic, ageSeconds: age))
-          }
-        }
-        return (visited, next)
-      }
-      entries += visited
-      cursor = next
-    }
-    return entries
-  }
-
-  /// - Returns: false where static entries fill the table.
-  public func addForwardingEntry(_ mac: MACAddress, port: PortHandle) -> Bool {
-    ask(port.worker) { worker in
-      let network = worker.engine.network(of: port.port)
-      guard network != Engine.none else { return false }
-      return worker.engine.withTable(network) { $0.insertStatic(mac, port: port.port) }
-    }
-  }
-
-  /// - Returns: false where there was none.
-  public func removeForwardingEntry(_ mac: MACAddress, network: NetworkHandle) -> Bool {
-    ask(network.worker) { $0.engine.withTable(network.network) { $0.remove(mac) } }
-  }
-
-  /// Forgets what was learned: all, or at one port.
-  public func flushForwardingEntries(_ network: NetworkHandle, port: PortHandle?) {
-    ask(network.worker) { $0.engine.withTable(network.network) { $0.flush(port: port?.port) } }
-  }
-
-  public func forwardingEntryCount(_ network: NetworkHandle) -> Int {
-    ask(network.worker) { $0.engine.withTable(network.network) { $0.count } }
-  }
-
-  // MARK: Counters. They are read without asking the worker.
-
-  public subscript(port: PortHandle, counter: PortCounter) -> UInt64 {
-    members[port.worker].thread.readableCounters.ports[Int(port.port) * PortCounter.count + counter.rawValue]
-  }
-
-  public func drops(_ port: PortHandle, _ reason: DropReason) -> UInt64 {
-    let index = Int(port.port) * PortCounter.count + PortCounter.drops.rawValue + Int(reason.rawValue)
-    return members[port.worker].thread.readableCounters.ports[index]
-  }
-
-  public func floodedCopies(_ network: NetworkHandle) -> UInt64 {
-    let index = Int(network.network) * NetworkCounter.count + NetworkCounter.floodedCopies.rawValue
-    return members[network.worker].thread.readableCounters.networks[index]
-  }
-
-  /// What ports of the network that have gone had counted.
-  public func gone(_ network: NetworkHandle, _ counter: PortCounter, _ reason: DropReason? = nil) -> UInt64 {
-    let offset = NetworkCounter.gone.rawValue + counter.rawValue + Int(reason?.rawValue ?? 0)
-    return members[network.worker].thread.readableCounters.networks[
-      Int(network.network) * NetworkCounter.count + offset]
-  }
+  // MARK: Asking workers
 
   /// Runs `body` on the worker's thread, between two bursts.
   func ask<Answer>(_ worker: Int, _ body: @escaping (inout Worker) -> Answer) -> Answer {
@@ -257,12 +213,13 @@ public final class Switch: Sendable {
     }
     return answer!
   }
-}
 
-/// The counters of one worker.
-struct WorkerCounters: Sendable {
-  let ports: CounterHandle
-  let networks: CounterHandle
+  /// Runs `body` on one worker after the other.
+  @discardableResult
+  func askAll<Answer>(_ body: @escaping (inout Worker) -> Answer) -> [Answer] { members.indices.map { ask($0, body) } }
+
+  /// The counters of each worker. They are read without asking it.
+  var counters: [WorkerCounters] { members.map(\.thread.readableCounters) }
 }
 
 /// Carries a noncopyable value into a closure that runs once.

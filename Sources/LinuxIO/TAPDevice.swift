@@ -2,8 +2,12 @@ import CLinux
 import Glibc
 import SystemCalls
 
-/// A TAP (linux/if_tun.h): an interface whose other side is a descriptor of ours. Each read and write is one frame behind a
-/// virtio-net header of `headerLength` bytes, so that frames of 64 KB and checksums still to be completed cross untouched.
+/// A TAP (linux/if_tun.h): an interface whose other side is descriptors of ours, one for each of its queues. Each read and write
+/// is one frame behind a virtio-net header of `headerLength` bytes, so that frames of 64 KB and checksums still to be
+/// completed cross untouched.
+///
+/// The kernel chooses the queue of a frame by its flow, the same for both directions, and remembers by which queue a flow was
+/// last written (tun_automq_select_queue of drivers/net/tun.c).
 public struct TAPDevice: ~Copyable {
   /// `struct virtio_net_hdr` (linux/virtio_net.h).
   public static let headerLength = 10
@@ -22,29 +26,53 @@ public struct TAPDevice: ~Copyable {
   public let name: String
   /// What TUNSETOFFLOAD granted (MARTLET_TUN_F_*).
   public let offloads: UInt32
-  private let descriptor: FileDescriptor
+  private let queues: FileDescriptorGroup
 
   /// Makes the TAP `name` in the calling thread's network namespace, or attaches to it where it stands without a holder.
-  /// It goes with its descriptor until `setPersistent(true)`.
-  public init(name: String) throws(Errno) {
-    let descriptor = try FileDescriptor.open("/dev/net/tun", O_RDWR)
-    var buffer = [CChar](repeating: 0, count: Self.nameCapacity)
-    guard name.utf8.count < buffer.count else { throw Errno(ENAMETOOLONG, "make TAP \(name)") }
+  /// It goes with its descriptors until `setPersistent(true)`.
+  /// - Parameter queues: how many. A TAP that stands already and was made with a single one keeps to that.
+  public init(name: String, queues queueCount: Int = 1) throws(Errno) {
+    precondition(queueCount > 0)
+    guard name.utf8.count < Self.nameCapacity else { throw Errno(ENAMETOOLONG, "make TAP \(name)") }
+    let queues = try Self.openQueues(name, count: queueCount)
+    _ = try check(
+      martlet_tap_set_header_length(queues.numbers[0], Int32(Self.headerLength)),
+      "set the header length of TAP \(name)")
+    self.offloads = try Self.setOffloads(queues.numbers[0], name: name)
+    self.name = name
+    self.queues = queues
+  }
+
+  private static func openQueues(_ name: String, count: Int) throws(Errno) -> FileDescriptorGroup {
+    let first = try FileDescriptor.open("/dev/net/tun", O_RDWR)
+    var takesMany = count > 1
+    do throws(Errno) {
+      try attach(first.number, to: name, multiQueue: takesMany)
+    } catch let error where error.code == EINVAL {
+      // Made with the other kind of queue by an earlier daemon.
+      takesMany.toggle()
+      try attach(first.number, to: name, multiQueue: takesMany)
+    }
+    var queues = FileDescriptorGroup(first)
+    while takesMany && queues.numbers.count < count {
+      let next = try FileDescriptor.open("/dev/net/tun", O_RDWR)
+      try attach(next.number, to: name, multiQueue: true)
+      queues.append(next)
+    }
+    return queues
+  }
+
+  private static func attach(_ descriptor: Int32, to name: String, multiQueue: Bool) throws(Errno) {
+    var buffer = [CChar](repeating: 0, count: nameCapacity)
     for (index, byte) in name.utf8.enumerated() { buffer[index] = CChar(bitPattern: byte) }
     var retries = 0
     while true {
-      let result = martlet_tap_attach(descriptor.number, &buffer, martlet_tap_flags())
-      if result == 0 { break }
-      guard result == -EBUSY, retries < Self.busyRetryCount else { throw Errno(-result, "attach to TAP \(name)") }
+      let result = martlet_tap_attach(descriptor, &buffer, martlet_tap_flags(multiQueue ? 1 : 0))
+      if result == 0 { return }
+      guard result == -EBUSY, retries < busyRetryCount else { throw Errno(-result, "attach to TAP \(name)") }
       retries += 1
-      usleep(Self.busyRetryMicroseconds)
+      usleep(busyRetryMicroseconds)
     }
-    _ = try check(
-      martlet_tap_set_header_length(descriptor.number, Int32(Self.headerLength)), "set the header length of TAP \(name)"
-    )
-    self.offloads = try Self.setOffloads(descriptor.number, name: name)
-    self.name = name
-    self.descriptor = descriptor
   }
 
   private static func setOffloads(_ descriptor: Int32, name: String) throws(Errno) -> UInt32 {
@@ -56,11 +84,11 @@ public struct TAPDevice: ~Copyable {
   /// The descriptor is a TAP whose kernel cuts segmented UDP apart. It grants what it has granted before, or refuses.
   static func takesSegmentedUDP(_ descriptor: Int32) -> Bool { martlet_tap_set_offload(descriptor, allOffloads) == 0 }
 
-  /// A persistent TAP stays when its descriptor is closed, without carrier, and can be attached to again.
+  /// A persistent TAP stays when its descriptors are closed, without carrier, and can be attached to again.
   public borrowing func setPersistent(_ persistent: Bool) throws(Errno) {
-    _ = try check(martlet_tap_set_persistent(descriptor.number, persistent ? 1 : 0), "make TAP \(name) persistent")
+    _ = try check(martlet_tap_set_persistent(queues.numbers[0], persistent ? 1 : 0), "make TAP \(name) persistent")
   }
 
-  /// Hands the descriptor on: the caller closes it.
-  public consuming func release() -> Int32 { descriptor.release() }
+  /// Hands the queues on.
+  public consuming func release() -> FileDescriptorGroup { queues }
 }

@@ -6,7 +6,12 @@ import Tables
 
 /// A port on the kernel's side. A plain value in the transmitter's array, at the port's index.
 struct PortLink: BitwiseCopyable {
+  /// The switch's, which closes it. -1: no port is here.
   var descriptor: Int32 = -1
+  /// This worker reads it; others only write.
+  var isRead = false
+  /// Tells the port from those that had its index before.
+  var serial: UInt32 = 0
   /// Writes that the kernel has not completed.
   var writes: UInt32 = 0
   /// A read is with the kernel.
@@ -29,7 +34,6 @@ struct Transmitter: ~Copyable {
   var buffers: FrameBuffers
   private var gathered = GatheredWrites()
   let links: UnsafeMutablePointer<PortLink>
-  private let portCapacity: Int
   private let counters: CounterHandle
   /// RWF_NOWAIT, until the kernel says that it does not know it for TAPs.
   private var writeFlags = martlet_rwf_nowait()
@@ -39,12 +43,10 @@ struct Transmitter: ~Copyable {
     self.buffers = buffers
     links = .allocate(capacity: portCapacity)
     links.initialize(repeating: PortLink(), count: portCapacity)
-    self.portCapacity = portCapacity
     self.counters = counters
   }
 
   deinit {
-    for index in 0..<portCapacity where links[index].descriptor >= 0 { close(links[index].descriptor) }
     links.deallocate()
   }
 

@@ -6,25 +6,21 @@ import SystemCalls
 
 /// What commands do to ports. On the worker's thread, between two bursts.
 extension Worker {
-  /// Takes ownership of `descriptor` where it succeeds.
-  mutating func openPort(
-    _ descriptor: Int32, network: UInt16, takesSegmentedUDP: Bool, _ options: PortOptions
-  ) throws(Errno) -> UInt16 {
-    guard let port = engine.addPort(to: network, options) else { throw Errno(ENOSPC, "add a port to the worker") }
-    do {
-      try transmitter.uring.setDescriptor(Int(port), descriptor)
+  /// - Returns: why it could not.
+  mutating func openPort(_ port: UInt16, _ link: PortLink, network: UInt16, _ options: PortOptions) -> Errno? {
+    do throws(Errno) {
+      try transmitter.uring.setDescriptor(Int(port), link.descriptor)
     } catch {
-      engine.freePort(port, from: engine.detachPort(port))
-      throw error
+      return error
     }
-    transmitter.links[Int(port)] = PortLink(descriptor: descriptor)
-    transmitter.links[Int(port)].coalescesUDP = takesSegmentedUDP && self.options.coalescesUDP
+    engine.addPort(port, to: network, options)
+    transmitter.links[Int(port)] = link
     armRead(port)
-    return port
+    return nil
   }
 
   /// Takes the port and its MAC entries out of its network at once; `command` is finished when the kernel has let go of the
-  /// descriptor, which is the caller's again: closing a TAP takes the kernel's network lock, too long a wait for a worker.
+  /// descriptor. The caller closes it: closing a TAP takes the kernel's network lock, too long a wait for a worker.
   /// - Returns: true where the kernel has let go already.
   mutating func closePort(_ port: UInt16, finishing command: Command) -> Bool {
     let link = transmitter.links + Int(port)

@@ -7,10 +7,12 @@ import Tables
 
 // Theory of operation.
 //
-// A worker is one thread with one io_uring, and the only one that touches its ports, networks and MAC tables. Its loop:
+// A worker is one thread with one io_uring, and the only one that touches its engine: its view of the ports and networks, and
+// its MAC tables. Its loop:
 //
 //   wait     sleep, look or nap, as `WaitRule` says
 //   reap     completions: reads become frames of the burst, writes give their buffers back
+//   learn    what other workers have learned
 //   decide   Engine.process: guard, policy, verdict for each frame; the transmitter queues the writes
 //   send     submit all writes of the burst at once, and reap them: a TAP takes a frame while it is submitted
 //   arm      reads that ended (no buffer was left, or the kernel has no multishot read)
@@ -33,6 +35,7 @@ struct Worker: ~Copyable {
   var transmitter: Transmitter
   private var rule: WaitRule
   private let channel: WorkerChannel
+  private let learning: LearningExchange.Member
   private let burst: UnsafeMutablePointer<FrameDescriptor>
   private var burstCount = 0
   private var largeFrames = 0
@@ -51,14 +54,17 @@ struct Worker: ~Copyable {
   var closings: [(port: UInt16, network: UInt16, command: Command)] = []
 
   /// To be called on the worker's own thread: io_uring ties the ring to it.
-  init(_ options: WorkerOptions, channel: WorkerChannel) throws(Errno) {
+  init(_ options: WorkerOptions, channel: WorkerChannel, learning: LearningExchange.Member) throws(Errno) {
     let uring = try IOUring(entries: Self.submissionEntries, completions: Self.completionEntries)
     try uring.registerDescriptorTable(count: options.portCapacity)
     let buffers = try FrameBuffers(receiveCount: options.receiveBufferCount, registeredWith: uring)
     self.options = options
     self.channel = channel
+    self.learning = learning
     isMultishot = options.readMode == .automatic && uring.supports(Int32(MARTLET_IORING_OP_READ_MULTISHOT))
-    engine = Engine(portCapacity: options.portCapacity, networkCapacity: options.networkCapacity)
+    engine = Engine(
+      portCapacity: options.portCapacity, networkCapacity: options.networkCapacity,
+      learnedCapacity: learning.outgoing.isEmpty ? 0 : Self.batchMax)
     transmitter = Transmitter(
       uring: uring, buffers: buffers, portCapacity: options.portCapacity, counters: engine.portCounterHandle)
     rule = WaitRule(spinMicroseconds: options.spinMicroseconds, napMicroseconds: options.napMicroseconds)
@@ -98,11 +104,25 @@ struct Worker: ~Copyable {
   }
 
   private mutating func decideAndSend() {
+    learnFromOthers()
     engine.process(UnsafeBufferPointer(start: burst, count: burstCount), now: now, into: &transmitter)
+    tellOthers()
     transmitter.flush()
     for index in 0..<burstCount { transmitter.buffers.release(burst[index].buffer) }
     rule.batchEnded(
       frames: burstCount, largeFrames: largeFrames, buffersLeft: burstCount < options.receiveBufferCount)
+  }
+
+  private mutating func learnFromOthers() {
+    for ring in learning.incoming {
+      while let address = ring.pop() { engine.learn(address, now: now) }
+    }
+  }
+
+  private mutating func tellOthers() {
+    engine.takeLearned { address in
+      for ring in learning.outgoing { _ = ring.push(address) }
+    }
   }
 
   static func nanoseconds() -> UInt64 {
@@ -178,7 +198,7 @@ struct Worker: ~Copyable {
   private mutating func readFailed(_ port: UInt16) {
     guard !transmitter.links[Int(port)].isClosing, !transmitter.links[Int(port)].isLost else { return }
     transmitter.links[Int(port)].isLost = true
-    channel.reportLost(port)
+    channel.reportLost(PortHandle(port: port, serial: transmitter.links[Int(port)].serial))
   }
 
   private mutating func armReads() {
@@ -188,9 +208,7 @@ struct Worker: ~Copyable {
 
   mutating func armRead(_ port: UInt16) {
     let link = transmitter.links + Int(port)
-    guard link.pointee.descriptor >= 0, !link.pointee.isClosing, !link.pointee.isLost, !link.pointee.isReading else {
-      return
-    }
+    guard link.pointee.isRead, !link.pointee.isClosing, !link.pointee.isLost, !link.pointee.isReading else { return }
     link.pointee.isReading = true
     let submission = transmitter.uring.nextSubmission()
     io_uring_prep_read(submission, Int32(port), nil, 0, UInt64(bitPattern: -1))
@@ -218,6 +236,7 @@ struct Worker: ~Copyable {
 
   private mutating func ticked() {
     now = UInt32(truncatingIfNeeded: Self.nanoseconds() / 1_000_000_000)
+    learnFromOthers()
     engine.expire(now: now, budget: Self.expiryBudget)
     armTick()
   }
@@ -225,6 +244,8 @@ struct Worker: ~Copyable {
   private mutating func obey() {
     isWoken = false
     armWake()
+    // First: what was told of a port before it went must not meet the next one of its index.
+    learnFromOthers()
     while let command = channel.nextCommand() {
       if command.body(&self, command) { command.finish() }
     }

@@ -15,10 +15,10 @@ final class WorkerChannel: Sendable {
   private let producers = Mutex(())
   private let stopping = Atomic(false)
   private let event: FileDescriptor
-  private let lost: @Sendable (UInt16) -> Void
+  private let lost: @Sendable (PortHandle) -> Void
 
   /// - Parameter lost: called on the worker's thread; must not wait.
-  init(lost: @escaping @Sendable (UInt16) -> Void) throws(Errno) {
+  init(lost: @escaping @Sendable (PortHandle) -> Void) throws(Errno) {
     event = FileDescriptor(owning: try check(martlet_eventfd(), "make an eventfd"))
     commands = SPSCRing(capacity: Self.commandCapacity)
     self.lost = lost
@@ -55,5 +55,5 @@ final class WorkerChannel: Sendable {
   }
 
   /// Only the worker.
-  func reportLost(_ port: UInt16) { lost(port) }
+  func reportLost(_ port: PortHandle) { lost(port) }
 }

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import SystemCalls
+import Tables
 
 /// The POSIX thread of one worker. The worker is made on it, since io_uring ties a ring to the thread that made it.
 final class WorkerThread: @unchecked Sendable {
@@ -14,11 +15,15 @@ final class WorkerThread: @unchecked Sendable {
   private var counters: WorkerCounters?
   private let options: WorkerOptions
   private let channel: WorkerChannel
+  private let learning: LearningExchange.Member
 
   /// Returns when the worker runs, or says why it cannot.
-  init(name: String, _ options: WorkerOptions, channel: WorkerChannel) throws(Errno) {
+  init(
+    name: String, _ options: WorkerOptions, channel: WorkerChannel, learning: LearningExchange.Member
+  ) throws(Errno) {
     self.options = options
     self.channel = channel
+    self.learning = learning
     sem_init(&started, 0, 0)
     let result = pthread_create(
       &thread, nil,
@@ -46,7 +51,7 @@ final class WorkerThread: @unchecked Sendable {
     do throws(Errno) {
       // Naps are of microseconds; the default slack would double them.
       _ = martlet_set_timer_slack(1)
-      var worker = try Worker(options, channel: channel)
+      var worker = try Worker(options, channel: channel, learning: learning)
       counters = WorkerCounters(ports: worker.engine.portCounterHandle, networks: worker.engine.networkCounterHandle)
       sem_post(&started)
       worker.run()
@@ -55,4 +60,10 @@ final class WorkerThread: @unchecked Sendable {
       sem_post(&started)
     }
   }
+}
+
+/// The counters of one worker.
+struct WorkerCounters: Sendable {
+  let ports: CounterHandle
+  let networks: CounterHandle
 }

@@ -26,7 +26,7 @@ extension MACTable {
     slots[slot].port = port
     slots[slot].lastSeen = now
     link(slot)
-    guard isMove else { return .known }
+    guard isMove else { return .refreshed }
     // After the move, for an eviction may shift slots. The entry itself is its port's newest and stays.
     trim(port)
     return .moved

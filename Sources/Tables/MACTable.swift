@@ -25,8 +25,10 @@ import Wire
 
 /// What `MACTable.learn` did.
 public enum MACLearning: UInt8, Sendable {
-  /// The address was there, on this port.
+  /// The address was there, on this port, and is static or had been seen in this second already.
   case known
+  /// The address was there, on this port: its age is 0 again.
+  case refreshed
   case learned
   /// The address was on another port before.
   case moved

@@ -2,12 +2,13 @@ import ControlModel
 import ControlPlane
 import Glibc
 import Synchronization
+import SystemCalls
 import Wire
 
 /// A data plane that moves no frame: it holds descriptors and remembers what it was told.
 final class StandInDataPlane: DataPlane {
   struct Port: Equatable {
-    var descriptor: Int32
+    var queues: [Int32]
     var network: DataPlaneNetwork
     var options: DataPlanePortOptions
   }
@@ -26,7 +27,7 @@ final class StandInDataPlane: DataPlane {
 
   init(faults: Faults) { self.faults = faults }
 
-  deinit { contents.withLock { for port in $0.ports.values { close(port.descriptor) } } }
+  deinit { contents.withLock { for queue in $0.ports.values.flatMap(\.queues) { close(queue) } } }
 
   var state: State { contents.withLock { $0 } }
 
@@ -60,18 +61,21 @@ final class StandInDataPlane: DataPlane {
     }
   }
 
+  var queuesPerPort: Int { 1 }
+
   func addPort(
-    descriptor: Int32, to network: DataPlaneNetwork, _ options: DataPlanePortOptions
+    queues group: consuming FileDescriptorGroup, to network: DataPlaneNetwork, _ options: DataPlanePortOptions
   ) throws(ControlError) -> DataPlanePort {
+    let queues = group.release()
     do throws(ControlError) {
       return try step("addPort") { state throws(ControlError) in
         state.next += 1
         let port = DataPlanePort(index: state.next)
-        state.ports[port] = Port(descriptor: descriptor, network: network, options: options)
+        state.ports[port] = Port(queues: queues, network: network, options: options)
         return port
       }
     } catch {
-      close(descriptor)
+      for queue in queues { close(queue) }
       throw error
     }
   }
@@ -83,7 +87,7 @@ final class StandInDataPlane: DataPlane {
   func removePort(_ port: DataPlanePort) throws(ControlError) {
     try step("removePort") { state throws(ControlError) in
       guard let removed = state.ports.removeValue(forKey: port) else { throw ControlError(.system, "no such port") }
-      close(removed.descriptor)
+      for queue in removed.queues { close(queue) }
       state.entries = state.entries.filter { $0.value != port }
     }
   }

@@ -129,7 +129,9 @@ final class StandInHostNetwork: HostNetwork {
     }
   }
 
-  func attachTAP(_ name: String, in namespace: NamespaceReference) throws(ControlError) -> FileDescriptor {
+  func attachTAP(
+    _ name: String, queues: Int, in namespace: NamespaceReference
+  ) throws(ControlError) -> FileDescriptorGroup {
     try step("attachTAP", namespace) { state throws(ControlError) in
       if state.interfaces[namespace.inode]?[name] == nil { state.interfaces[namespace.inode]?[name] = Interface() }
     }
@@ -137,7 +139,7 @@ final class StandInHostNetwork: HostNetwork {
     guard pipe2(&ends, O_CLOEXEC) == 0 else { throw ControlError(.system, "pipe") }
     let reader = ends[0]
     taps.withLock { $0.append(reader) }
-    return FileDescriptor(owning: ends[1])
+    return FileDescriptorGroup(FileDescriptor(owning: ends[1]))
   }
 
   func setAlias(_ alias: String, of name: String, in namespace: NamespaceReference) throws(ControlError) {

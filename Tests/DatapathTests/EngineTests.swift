@@ -116,6 +116,38 @@ import Wire
     #expect(fabric.process([(1, frame(to: host(0), from: host(1)))], now: 1301).count == 2)
   }
 
+  @Test func `a network whose ageing time is 0 learns nothing`() {
+    var fabric = MemorySwitch(ports: 3, NetworkOptions(ageingSeconds: 0))
+    _ = fabric.process([(0, frame(to: Self.broadcast, from: host(0)))])
+    #expect(fabric.process([(1, frame(to: host(0), from: host(1)))]).map(\.port) == [0, 2])
+  }
+
+  @Test func `what one engine learns another can learn`() {
+    var first = MemorySwitch(ports: 3, learnedCapacity: 4)
+    var second = MemorySwitch(ports: 3)
+    _ = first.process([(0, frame(to: Self.broadcast, from: host(0))), (1, frame(to: host(0), from: host(1)))])
+    _ = first.process([(0, frame(to: host(1), from: host(0)))])
+    let notes = first.takeLearned()
+    #expect(notes == [0, 1].map { LearnedAddress(mac: MACAddress(bits: host($0)), port: UInt16($0), network: 0) })
+    #expect(first.takeLearned().isEmpty)
+    for note in notes { second.engine.learn(note, now: 0) }
+    #expect(second.process([(2, frame(to: host(1), from: host(2)))]).map(\.port) == [1])
+    // Seen again in another second, and moved: both are told.
+    _ = first.process([(0, frame(to: host(1), from: host(0))), (2, frame(to: host(0), from: host(1)))], now: 1)
+    #expect(first.takeLearned().map(\.port) == [0, 2])
+    // More than there is room for: the first ones.
+    _ = first.process((10..<20).map { (0, frame(to: host(1), from: host($0))) }, now: 1)
+    #expect(first.takeLearned().map(\.mac.bits) == (10..<14).map(host))
+  }
+
+  @Test func `what was learned at a port that has gone meanwhile is not learned`() {
+    var fabric = MemorySwitch(ports: 3)
+    _ = fabric.engine.detachPort(0)
+    fabric.engine.learn(LearnedAddress(mac: MACAddress(bits: host(0)), port: 0, network: 0), now: 0)
+    fabric.engine.learn(LearnedAddress(mac: MACAddress(bits: host(0)), port: 1, network: 3), now: 0)
+    #expect(fabric.engine.withTable(0) { $0.count } == 0)
+  }
+
   @Test func `a port that goes leaves its counts to its network and its index to the next`() {
     var fabric = MemorySwitch(ports: 3)
     _ = fabric.process([(0, frame(to: Self.broadcast, from: host(0)))])
@@ -125,7 +157,7 @@ import Wire
     fabric.engine.freePort(0, from: network)
     let gone = Int(fabric.network) * NetworkCounter.count + NetworkCounter.gone.rawValue
     #expect(fabric.engine.networkCounterHandle[gone + PortCounter.rxFrames.rawValue] == 1)
-    #expect(fabric.engine.addPort(to: fabric.network, PortOptions()) == 0)
+    fabric.engine.addPort(0, to: fabric.network, PortOptions())
     #expect(fabric.count(0, .rxFrames) == 0)
   }
 

@@ -22,14 +22,13 @@ struct MemorySwitch: ~Copyable {
 
   var engine: Engine
   var output = Output()
-  let network: UInt16
+  let network: UInt16 = 0
 
-  init(ports: Int, _ options: NetworkOptions = NetworkOptions(), isolated: Set<Int> = []) {
-    engine = Engine(portCapacity: max(ports, 16), networkCapacity: 4)
-    network = engine.addNetwork(Network(options, portCapacity: engine.portCapacity, seed: 1))!
+  init(ports: Int, _ options: NetworkOptions = NetworkOptions(), isolated: Set<Int> = [], learnedCapacity: Int = 0) {
+    engine = Engine(portCapacity: max(ports, 16), networkCapacity: 4, learnedCapacity: learnedCapacity)
+    engine.addNetwork(Network(options, portCapacity: engine.portCapacity, seed: 1), at: network)
     for port in 0..<ports {
-      let index = engine.addPort(to: network, PortOptions(isIsolated: isolated.contains(port)))
-      precondition(index == UInt16(port))
+      engine.addPort(UInt16(port), to: network, PortOptions(isIsolated: isolated.contains(port)))
     }
   }
 
@@ -54,6 +53,12 @@ struct MemorySwitch: ~Copyable {
     burst.withUnsafeBufferPointer { engine.process($0, now: now, into: &output) }
     for start in memory { start.deallocate() }
     return output.sent
+  }
+
+  mutating func takeLearned() -> [LearnedAddress] {
+    var notes: [LearnedAddress] = []
+    engine.takeLearned { notes.append($0) }
+    return notes
   }
 
   func count(_ port: UInt16, _ counter: PortCounter) -> UInt64 {

@@ -20,7 +20,7 @@ struct AllocationTests {
     defer { fabric.stop() }
     let network = try fabric.addNetwork(NetworkOptions())
     let ends = [SocketPort(), SocketPort(), SocketPort()]
-    let ports = try ends.map { try fabric.addPort(descriptor: $0.portDescriptor, to: network, PortOptions()) }
+    let ports = try ends.map { try fabric.addPort(queues: $0.queue(), to: network, PortOptions()) }
     // Unicast both ways, flooded, learned anew, moved, dropped.
     func exchange(_ round: Int) {
       let (a, b) = (0x02_00_00_00_00_0A as UInt64, 0x02_00_00_00_01_00 + UInt64(round))

@@ -1,5 +1,6 @@
 import Glibc
 import LinuxIO
+import SystemCalls
 
 @testable import Datapath
 
@@ -18,6 +19,16 @@ final class SocketPort {
   }
 
   deinit { close(descriptor) }
+
+  /// The port's side as its only queue.
+  func queue() -> FileDescriptorGroup { FileDescriptorGroup(FileDescriptor(owning: portDescriptor)) }
+
+  /// The sides of several as the queues of one port.
+  static func queues(_ ends: [SocketPort]) -> FileDescriptorGroup {
+    var group = FileDescriptorGroup()
+    for end in ends { group.append(FileDescriptor(owning: end.portDescriptor)) }
+    return group
+  }
 
   func send(_ frame: [UInt8]) {
     let message = [UInt8](repeating: 0, count: Engine.headerLength) + frame

@@ -1,8 +1,9 @@
 import Datapath
 import Glibc
-import LinuxIO
 import Testing
 import Wire
+
+@testable import LinuxIO
 
 /// The worker with sockets for ports: the real rings, threads and commands, without root.
 @Suite struct SwitchTests {
@@ -30,9 +31,9 @@ import Wire
     defer { fabric.stop() }
     let network = try fabric.addNetwork(NetworkOptions())
     let (a, b, c) = (SocketPort(), SocketPort(), SocketPort())
-    let portA = try fabric.addPort(descriptor: a.portDescriptor, to: network, PortOptions())
-    _ = try fabric.addPort(descriptor: b.portDescriptor, to: network, PortOptions())
-    _ = try fabric.addPort(descriptor: c.portDescriptor, to: network, PortOptions())
+    let portA = try fabric.addPort(queues: a.queue(), to: network, PortOptions())
+    _ = try fabric.addPort(queues: b.queue(), to: network, PortOptions())
+    _ = try fabric.addPort(queues: c.queue(), to: network, PortOptions())
     let question = Self.frame(to: 0x02_00_00_00_00_0B, from: 0x02_00_00_00_00_0A)
     a.send(question)
     #expect(b.receive() == question)
@@ -54,8 +55,8 @@ import Wire
     let network = try fabric.addNetwork(NetworkOptions())
     let (a, b) = (SocketPort(), SocketPort())
     let ports = [
-      try fabric.addPort(descriptor: a.portDescriptor, to: network, PortOptions()),
-      try fabric.addPort(descriptor: b.portDescriptor, to: network, PortOptions()),
+      try fabric.addPort(queues: a.queue(), to: network, PortOptions()),
+      try fabric.addPort(queues: b.queue(), to: network, PortOptions()),
     ]
     var received = 0
     for number in 0..<1000 {
@@ -79,9 +80,9 @@ import Wire
     defer { fabric.stop() }
     let network = try fabric.addNetwork(NetworkOptions())
     let (a, stuck, c) = (SocketPort(), SocketPort(), SocketPort())
-    _ = try fabric.addPort(descriptor: a.portDescriptor, to: network, PortOptions())
-    let stuckPort = try fabric.addPort(descriptor: stuck.portDescriptor, to: network, PortOptions())
-    _ = try fabric.addPort(descriptor: c.portDescriptor, to: network, PortOptions())
+    _ = try fabric.addPort(queues: a.queue(), to: network, PortOptions())
+    let stuckPort = try fabric.addPort(queues: stuck.queue(), to: network, PortOptions())
+    _ = try fabric.addPort(queues: c.queue(), to: network, PortOptions())
     let flood = Self.frame(to: 0xFFFF_FFFF_FFFF, from: 0x02_00_00_00_00_0A, Array(repeating: 1, count: 1400))
     for _ in 0..<2000 {
       a.send(flood)
@@ -100,8 +101,8 @@ import Wire
     let network = try fabric.addNetwork(NetworkOptions())
     for round in 0..<200 {
       let (a, b) = (SocketPort(), SocketPort())
-      let portA = try fabric.addPort(descriptor: a.portDescriptor, to: network, PortOptions())
-      let portB = try fabric.addPort(descriptor: b.portDescriptor, to: network, PortOptions())
+      let portA = try fabric.addPort(queues: a.queue(), to: network, PortOptions())
+      let portB = try fabric.addPort(queues: b.queue(), to: network, PortOptions())
       let frame = Self.frame(to: 0xFFFF_FFFF_FFFF, from: 0x02_00_00_00_00_00 + UInt64(round))
       a.send(frame)
       #expect(b.receive() == frame)
@@ -120,10 +121,60 @@ import Wire
     let (lost, continuation) = AsyncStream<PortHandle>.makeStream()
     fabric.onPortLost { continuation.yield($0) }
     var a: SocketPort? = SocketPort()
-    let port = try fabric.addPort(descriptor: a!.portDescriptor, to: network, PortOptions())
+    let port = try fabric.addPort(queues: a!.queue(), to: network, PortOptions())
     a = nil
     #expect(await lost.first { _ in true } == port)
     fabric.removePort(port)
+  }
+
+  /// Two ports of two queues each: what comes in by the second queue is decided by the second worker.
+  @Test(.enabled(if: Switch.processorCount > 1, "two workers need two processors"))
+  func `what one worker learned the other knows`() throws {
+    let fabric = try Switch(workers: 2, Self.options())
+    defer { fabric.stop() }
+    let network = try fabric.addNetwork(NetworkOptions())
+    let ends = (0..<3).map { _ in [SocketPort(), SocketPort()] }
+    let ports = try ends.map { queues in
+      try fabric.addPort(queues: SocketPort.queues(queues), to: network, PortOptions())
+    }
+    let (a, b): (UInt64, UInt64) = (0x02_00_00_00_00_0A, 0x02_00_00_00_00_0B)
+    // Learned by the first worker, from a queue that it alone reads.
+    ends[0][0].send(Self.frame(to: 0xFFFF_FFFF_FFFF, from: a))
+    #expect(ends[1][0].receive() != nil && ends[2][0].receive() != nil)
+    // So the second worker, which has not seen it, floods it no more, and writes to its own queue.
+    ends[1][1].send(Self.frame(to: a, from: b))
+    #expect(ends[0][1].receive() == Self.frame(to: a, from: b))
+    #expect(ends.joined().allSatisfy { $0.isEmpty })
+    #expect(Set(fabric.forwardingEntries(network).map(\.mac.bits)) == [a, b])
+    #expect(fabric[ports[0], .rxFrames] == 1 && fabric[ports[1], .rxFrames] == 1)
+    // What is static is so for both.
+    #expect(fabric.addForwardingEntry(MACAddress(bits: 0x02_00_00_00_00_0C), port: ports[2]))
+    for queue in 0...1 {
+      ends[0][queue].send(Self.frame(to: 0x02_00_00_00_00_0C, from: a))
+      #expect(ends[2][queue].receive() != nil)
+      #expect(ends[1][queue].isEmpty)
+    }
+    #expect(fabric.removeForwardingEntry(MACAddress(bits: 0x02_00_00_00_00_0C), network: network))
+    for port in ports { fabric.removePort(port) }
+    #expect(fabric.gone(network, .rxFrames) == 4 && fabric.gone(network, .txFrames) == 5)
+    #expect(ends.joined().allSatisfy { $0.receive() == nil })
+  }
+
+  @Test(.enabled(if: Switch.processorCount > 1, "two workers need two processors"))
+  func `a port of one queue is read by one worker and written by all`() throws {
+    let fabric = try Switch(workers: 2, Self.options())
+    defer { fabric.stop() }
+    let network = try fabric.addNetwork(NetworkOptions())
+    let ends = [SocketPort(), SocketPort(), SocketPort()]
+    let ports = try ends.map { try fabric.addPort(queues: $0.queue(), to: network, PortOptions()) }
+    for (index, end) in ends.enumerated() {
+      let frame = Self.frame(to: 0xFFFF_FFFF_FFFF, from: 0x02_00_00_00_00_00 + UInt64(index))
+      end.send(frame)
+      for other in ends where other !== end { #expect(other.receive() == frame) }
+    }
+    #expect(ports.map { fabric[$0, .rxFrames] } == [1, 1, 1])
+    for port in ports { fabric.removePort(port) }
+    #expect(fabric.gone(network, .txFrames) == 6)
   }
 
   @Test func `networks do not hear each other`() throws {
@@ -131,10 +182,10 @@ import Wire
     defer { fabric.stop() }
     let networks = [try fabric.addNetwork(NetworkOptions()), try fabric.addNetwork(NetworkOptions())]
     let (a, b, c, d) = (SocketPort(), SocketPort(), SocketPort(), SocketPort())
-    _ = try fabric.addPort(descriptor: a.portDescriptor, to: networks[0], PortOptions())
-    _ = try fabric.addPort(descriptor: b.portDescriptor, to: networks[0], PortOptions())
-    _ = try fabric.addPort(descriptor: c.portDescriptor, to: networks[1], PortOptions())
-    _ = try fabric.addPort(descriptor: d.portDescriptor, to: networks[1], PortOptions())
+    _ = try fabric.addPort(queues: a.queue(), to: networks[0], PortOptions())
+    _ = try fabric.addPort(queues: b.queue(), to: networks[0], PortOptions())
+    _ = try fabric.addPort(queues: c.queue(), to: networks[1], PortOptions())
+    _ = try fabric.addPort(queues: d.queue(), to: networks[1], PortOptions())
     let frame = Self.frame(to: 0xFFFF_FFFF_FFFF, from: 0x02_00_00_00_00_0A)
     a.send(frame)
     #expect(b.receive() == frame)

@@ -10,9 +10,11 @@ extension SystemTests {
     /// Nobody's: frames to it are flooded.
     private static let nobody = "02:00:00:00:00:99"
 
-    @Test("under TCP, UDP, broadcast and unknown unicast at once, frames in and copies are frames out and drops")
-    func balance() throws {
-      try withDaemon { daemon in
+    @Test(
+      "under TCP, UDP, broadcast and unknown unicast at once, frames in and copies are frames out and drops",
+      arguments: workerCounts)
+    func balance(workers: Int) throws {
+      try withDaemon(workers: workers) { daemon in
         try daemon.martlet("network", "create", "lab", "--ipv6", "--subnet", "10.9.0.0/24")
         let sandboxes = try (0..<Self.sandboxCount).map {
           try daemon.sandbox("s\($0)", on: "lab", "--ip", "10.9.0.1\($0)")

@@ -38,6 +38,26 @@ extension SystemTests {
       }
     }
 
+    @Test("the number of workers may change: old endpoints and new ones reach each other", arguments: workerCounts)
+    func workers(before: Int) throws {
+      try withDaemon(workers: before) { daemon in
+        try daemon.martlet("network", "create", "lab")
+        let a = try daemon.sandbox("a", on: "lab")
+        for after in workerCounts {
+          try daemon.end(by: SIGTERM)
+          try daemon.configure("workers: \(after)")
+          try daemon.start()
+          let b = try daemon.sandbox("b\(after)", on: "lab")
+          let address = try daemon.endpoint(of: b, on: "lab").ipv4
+          #expect(try a.reaches(address))
+          let transfer = try Transfer(bytes: 10 * Self.megabyte, from: a, to: b, at: address).end()
+          #expect(transfer.sent == transfer.received)
+          let hasOneQueue = try b.run("ip", "-details", "link", "show", "eth0").contains("numtxqueues 1 ")
+          #expect(hasOneQueue == (after == 1))
+        }
+      }
+    }
+
     @Test("what a second start finds can be used and changed")
     func control() throws {
       try withDaemon { daemon in

@@ -8,9 +8,10 @@ extension SystemTests {
 
     /// Two sandboxes on a network with both families.
     private func withPair(
+      workers: Int? = nil,
       _ body: (Daemon, _ a: Namespace, _ b: Namespace, _ ipv4: String, _ ipv6: String) throws -> Void
     ) throws {
-      try withDaemon { daemon in
+      try withDaemon(workers: workers) { daemon in
         try daemon.martlet("network", "create", "lab", "--ipv6")
         let a = try daemon.sandbox("a", on: "lab")
         let b = try daemon.sandbox("b", on: "lab")
@@ -30,9 +31,9 @@ extension SystemTests {
       }
     }
 
-    @Test("TCP carries 50 MB each way unchanged, in frames far larger than the MTU")
-    func transfer() throws {
-      try withPair { daemon, a, b, ipv4, ipv6 in
+    @Test("TCP carries 50 MB each way unchanged, in frames far larger than the MTU", arguments: workerCounts)
+    func transfer(workers: Int) throws {
+      try withPair(workers: workers) { daemon, a, b, ipv4, ipv6 in
         let bytes = 50 * Self.megabyte
         let there = try Transfer(bytes: bytes, from: a, to: b, at: ipv4).end()
         #expect(there.sent == there.received)
@@ -50,12 +51,12 @@ extension SystemTests {
       }
     }
 
-    @Test("UDP datagrams of random size arrive once, whole and in order", arguments: [false, true])
-    func datagrams(overIPv6: Bool) throws {
+    @Test("UDP datagrams of random size arrive once, whole and in order", arguments: [false, true], workerCounts)
+    func datagrams(overIPv6: Bool, workers: Int) throws {
       struct Figures: Decodable {
         var received, lost, duplicated, reordered, corrupted, foreign: Int
       }
-      try withPair { _, a, b, ipv4, ipv6 in
+      try withPair(workers: workers) { _, a, b, ipv4, ipv6 in
         let (count, address) = (10_000, overIPv6 ? ipv6 : ipv4)
         // While the sender's kernel still asks for the neighbour, it lets later datagrams overtake those that wait for the answer.
         #expect(try a.reaches(address))

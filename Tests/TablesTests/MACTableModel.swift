@@ -53,12 +53,11 @@ struct MACTableModel {
         return .known
       }
       let isMove = entry.port != port
-      if isMove || entry.lastSeen != now {
-        entry = Entry(port: port, isStatic: false, lastSeen: now, order: nextOrder())
-        entries[mac] = entry
-        trim(port)
-      }
-      return isMove ? .moved : .known
+      guard isMove || entry.lastSeen != now else { return .known }
+      entry = Entry(port: port, isStatic: false, lastSeen: now, order: nextOrder())
+      entries[mac] = entry
+      trim(port)
+      return isMove ? .moved : .refreshed
     }
     if let portLimit = portLimits[port], learnedCount(port) >= portLimit {
       entries[oldest(of: port)!] = nil

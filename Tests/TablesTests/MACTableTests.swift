@@ -22,7 +22,7 @@ import Wire
     #expect(table.lookup(mac(1)) == MACTable.noPort)
     #expect(table.learn(mac(1), port: 3, now: 10) == .learned)
     #expect(table.learn(mac(1), port: 3, now: 10) == .known)
-    #expect(table.learn(mac(1), port: 3, now: 11) == .known)
+    #expect(table.learn(mac(1), port: 3, now: 11) == .refreshed)
     #expect(table.lookup(mac(1)) == 3)
     #expect(table.allEntries() == [MACTableEntry(mac: mac(1), port: 3, isStatic: false, lastSeen: 11)])
   }

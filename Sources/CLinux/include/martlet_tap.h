@@ -36,8 +36,11 @@ static inline int martlet_tap_attach(int fd, char name[IFNAMSIZ], unsigned short
   return 0;
 }
 
-/// The flags of a TAP with one queue, no packet information and a virtio-net header before each frame.
-static inline unsigned short martlet_tap_flags(void) { return IFF_TAP | IFF_NO_PI | IFF_VNET_HDR; }
+/// The flags of a TAP without packet information and with a virtio-net header before each frame. `multi_queue`: every
+/// descriptor that is attached is one more queue; else one can be.
+static inline unsigned short martlet_tap_flags(int multi_queue) {
+  return IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (multi_queue ? IFF_MULTI_QUEUE : 0);
+}
 
 /// Sets the length of the virtio-net header, in bytes. 0, or -errno.
 static inline int martlet_tap_set_header_length(int fd, int length) {

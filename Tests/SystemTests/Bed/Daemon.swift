@@ -8,6 +8,7 @@ final class Daemon {
   let stateDirectory: String
   let socket: String
   private let runDirectory: String
+  private let configurationPath: String
   private var program: Program?
 
   init(namespace: Namespace, directory: String) throws {
@@ -15,16 +16,24 @@ final class Daemon {
     stateDirectory = directory + "/state"
     runDirectory = directory + "/run"
     socket = directory + "/socket"
+    configurationPath = directory + "/martlet.yaml"
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    try configure()
   }
 
   // MARK: The process
+
+  /// Its configuration file, read when it starts next.
+  func configure(_ lines: String...) throws {
+    try lines.map { $0 + "\n" }.joined().write(toFile: configurationPath, atomically: true, encoding: .utf8)
+  }
 
   /// The command line that starts it, behind `wrapper`: prlimit(1), say.
   func launch(_ wrapper: [String] = []) throws -> Program {
     try namespace.start(
       wrapper + [
-        Binaries.path("martletd"), "--state-dir", stateDirectory, "--socket", socket, "--run-dir", runDirectory,
+        Binaries.path("martletd"), "--config", configurationPath, "--state-dir", stateDirectory, "--socket", socket,
+        "--run-dir", runDirectory,
       ])
   }
 

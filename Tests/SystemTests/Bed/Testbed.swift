@@ -56,16 +56,20 @@ final class Testbed {
   }
 }
 
+/// Numbers of workers to test with: one, and two where there are processors for them.
+let workerCounts = Array([1, 2].prefix(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+
 func withTestbed(_ body: (Testbed) throws -> Void) throws {
   let testbed = try Testbed()
   defer { testbed.takeDown() }
   try body(testbed)
 }
 
-/// A test with one daemon, which runs.
-func withDaemon(_ body: (Daemon) throws -> Void) throws {
+/// A test with one daemon, which runs; with its default of workers, unless told otherwise.
+func withDaemon(workers: Int? = nil, _ body: (Daemon) throws -> Void) throws {
   try withTestbed { testbed in
     let daemon = try testbed.makeDaemon()
+    if let workers { try daemon.configure("workers: \(workers)") }
     try daemon.start()
     try body(daemon)
   }
