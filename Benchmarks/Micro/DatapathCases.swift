@@ -60,9 +60,9 @@ private final class BurstSwitch {
   /// - Parameter knowsDestination: it is at port 1; otherwise its frames are flooded.
   init(ports: Int, knowsDestination: Bool) {
     engine = Engine(portCapacity: 64, networkCapacity: 1)
-    let network = engine.addNetwork(Network(NetworkOptions(), portCapacity: engine.portCapacity, seed: 42))!
-    for _ in 0..<ports { _ = engine.addPort(to: network, PortOptions()) }
-    if knowsDestination { engine.withTable(network) { _ = $0.learn(Self.destination, port: 1, now: 0) } }
+    engine.addNetwork(Network(NetworkOptions(), portCapacity: engine.portCapacity, seed: 42), at: 0)
+    for port in 0..<ports { engine.addPort(UInt16(port), to: 0, PortOptions()) }
+    if knowsDestination { engine.withTable(0) { _ = $0.learn(Self.destination, port: 1, now: 0) } }
   }
 }
 
