@@ -27,8 +27,9 @@ struct Echo: ParsableCommand {
     guard listen(connections.descriptor, Self.backlog) == 0 else { throw SystemCallError("listen") }
 
     let (datagram, listener) = (datagrams.descriptor, connections.descriptor)
-    try DetachedThread.start { Self.echoDatagrams(on: datagram) }
-    try DetachedThread.start { Self.acceptConnections(on: listener) }
+    try LoadThread.startDetached { Self.echoDatagrams(on: datagram) }
+    try LoadThread.startDetached { Self.acceptConnections(on: listener) }
+    reportReady()
     try waitForEnd()
     // The threads still use both sockets: leave without closing them.
     Glibc.exit(0)
@@ -58,7 +59,7 @@ struct Echo: ParsableCommand {
       let descriptor = accept4(listener, __SOCKADDR_ARG(), nil, Int32(SOCK_CLOEXEC.rawValue))
       guard descriptor >= 0 else { continue }
       do {
-        try DetachedThread.start { echoStream(Socket(owning: descriptor)) }
+        try LoadThread.startDetached { echoStream(Socket(owning: descriptor)) }
       } catch {
         close(descriptor)
       }

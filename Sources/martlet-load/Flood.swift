@@ -9,8 +9,6 @@ struct Flood: ParsableCommand {
   private static let sendBufferBytes: Int32 = 4 << 20
   private static let flowLimit = 1024
   private static let payloadLimit = 65_507
-  /// While the next datagram is not yet due.
-  private static let pauseMicroseconds: UInt32 = 50
 
   @Argument(help: "IPv4 or IPv6 address.") var address: String
   @Argument var port: UInt16
@@ -45,13 +43,13 @@ struct Flood: ParsableCommand {
 
     var figures = Figures(payload: payload)
     var turn = 0
-    let start = MonotonicClock.now()
-    let end = start + MonotonicClock.nanoseconds(seconds)
-    var now = start
+    let pace = Pace(rate: rate)
+    let end = pace.start + MonotonicClock.nanoseconds(seconds)
+    var now = pace.start
     while now < end, !StopSignal.isRequested {
-      let count = due(after: now - start, sent: figures.sent)
+      let count = pace.due(at: now, sent: figures.sent)
       if count == 0 {
-        usleep(Self.pauseMicroseconds)
+        Pace.pause()
       } else {
         let sent = batch.send(on: sockets[turn].descriptor, count: count)
         turn = turn + 1 == flows ? 0 : turn + 1
@@ -65,16 +63,9 @@ struct Flood: ParsableCommand {
       }
       now = MonotonicClock.now()
     }
-    figures.seconds = MonotonicClock.seconds(now - start)
+    figures.seconds = MonotonicClock.seconds(now - pace.start)
     figures.datagramsPerSecond = Double(figures.sent) / figures.seconds
     try report(figures)
-  }
-
-  /// How many datagrams to send now, at most a batch.
-  private func due(after elapsed: UInt64, sent: UInt64) -> Int {
-    if rate == 0 { return MessageBatch.capacity }
-    let owed = MonotonicClock.seconds(elapsed) * rate - Double(sent)
-    return min(MessageBatch.capacity, max(0, Int(owed)))
   }
 }
 

@@ -5,8 +5,10 @@ import Glibc
 struct Latency: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure round trips to an echo.",
-    discussion:
-      "Times are microseconds for the full round trip. The first round trip, which resolves the neighbour, is not counted."
+    discussion: """
+      Times are microseconds for the full round trip: `p999_us` is what 99.9 % were no longer than. \
+      The first round trip, which resolves the neighbour, is not counted.
+      """
   )
 
   enum Transport: String, ExpressibleByArgument, CaseIterable {

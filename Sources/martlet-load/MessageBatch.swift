@@ -47,6 +47,23 @@ struct MessageBatch: ~Copyable {
     Int(sendmmsg(descriptor, messages + first, UInt32(count), 0))
   }
 
+  /// Sends all of them: one that the kernel refuses for want of room is tried again, so that it cannot count as lost.
+  /// - Returns: `count`, or fewer where a signal ended it.
+  func sendAll(on descriptor: Int32, count: Int) throws -> Int {
+    var done = 0
+    while done < count, !StopSignal.isRequested {
+      let sent = send(on: descriptor, from: done, count: count - done)
+      if sent > 0 {
+        done += sent
+      } else if [ENOBUFS, EAGAIN].contains(errno) {
+        Pace.pause()
+      } else if errno != EINTR {
+        throw SystemCallError("sendmmsg")
+      }
+    }
+    return done
+  }
+
   /// Returns how many datagrams came, or -1 with `errno` set.
   /// - Parameter wait: block for the first one; otherwise return at once.
   func receive(on descriptor: Int32, wait: Bool) -> Int {

@@ -28,8 +28,9 @@ struct Sink: ParsableCommand {
     StopSignal.install()
     let socket = try Socket.bound(.datagram, port: port)
     try socket.setReceiveBuffer(bytes: Self.receiveBufferBytes)
-    try socket.setReceiveTimeout(seconds: Socket.receiveTimeout)
+    try socket.setReceiveTimeout(seconds: Socket.callTimeout)
     let batch = MessageBatch(bytesEach: Self.longestDatagram)
+    reportReady()
 
     var figures = Figures()
     var first: UInt64 = 0

@@ -2,8 +2,8 @@ import Glibc
 
 /// Owns one socket.
 struct Socket: ~Copyable {
-  /// How long a receiving call may block before the caller looks whether it is time to end.
-  static let receiveTimeout: Double = 0.1
+  /// How long a call may block before the caller looks whether it is time to end.
+  static let callTimeout: Double = 0.1
 
   let descriptor: Int32
 
@@ -43,8 +43,12 @@ struct Socket: ~Copyable {
 
   static func connected(_ kind: Kind, to address: SocketAddress) throws -> Socket {
     let socket = try Socket(kind, family: address.family)
-    guard address.withPointer({ connect(socket.descriptor, $0, $1) }) == 0 else { throw SystemCallError("connect") }
+    try socket.connect(to: address)
     return socket
+  }
+
+  func connect(to address: SocketAddress) throws {
+    guard address.withPointer({ Glibc.connect(descriptor, $0, $1) }) == 0 else { throw SystemCallError("connect") }
   }
 
   func set(_ level: Int32, _ option: Int32, _ value: Int32, _ name: String) throws {
@@ -63,10 +67,14 @@ struct Socket: ~Copyable {
     }
   }
 
-  func setReceiveTimeout(seconds: Double) throws {
+  /// Connections accepted from a listening socket inherit it.
+  func setReceiveTimeout(seconds: Double) throws { try setTimeout(SO_RCVTIMEO, seconds, "SO_RCVTIMEO") }
+  func setSendTimeout(seconds: Double) throws { try setTimeout(SO_SNDTIMEO, seconds, "SO_SNDTIMEO") }
+
+  private func setTimeout(_ option: Int32, _ seconds: Double, _ name: String) throws {
     var time = timeval(tv_sec: Int(seconds), tv_usec: Int(seconds.truncatingRemainder(dividingBy: 1) * 1e6))
-    guard setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size)) == 0 else {
-      throw SystemCallError("SO_RCVTIMEO")
+    guard setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size)) == 0 else {
+      throw SystemCallError(name)
     }
   }
 

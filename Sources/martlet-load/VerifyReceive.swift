@@ -23,9 +23,10 @@ struct VerifyReceive: ParsableCommand {
     StopSignal.install()
     let socket = try Socket.bound(.datagram, port: port)
     try socket.setReceiveBuffer(bytes: Sink.receiveBufferBytes)
-    try socket.setReceiveTimeout(seconds: Socket.receiveTimeout)
+    try socket.setReceiveTimeout(seconds: Socket.callTimeout)
     // One byte more than the longest, so that a datagram which grew is not cut to a length that looks right.
     let batch = MessageBatch(bytesEach: options.longest + 1)
+    reportReady()
 
     var arrivals = Arrivals(expected: options.count)
     let datagram = options.datagram

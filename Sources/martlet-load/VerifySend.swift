@@ -1,12 +1,9 @@
 import ArgumentParser
-import Glibc
 
 /// Sends datagrams that `verify-receive` can check.
 struct VerifySend: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Send datagrams of random size that carry a sequence number and a hash.")
-
-  private static let pauseMicroseconds: UInt32 = 100
 
   @Argument(help: "IPv4 or IPv6 address.") var address: String
   @Argument var port: UInt16
@@ -29,11 +26,12 @@ struct VerifySend: ParsableCommand {
     let socket = try Socket.connected(.datagram, to: try SocketAddress(address, port: port))
     let datagram = options.datagram
     let batch = MessageBatch(bytesEach: options.longest)
-    let start = MonotonicClock.now()
+    let pace = Pace(rate: rate)
     var sent: UInt64 = 0
     while sent < options.count, !StopSignal.isRequested {
-      if rate > 0, Double(sent) > MonotonicClock.seconds(MonotonicClock.now() - start) * rate {
-        usleep(Self.pauseMicroseconds)
+      // Whole batches, however slow: a switch is to find runs that it may coalesce.
+      if pace.isAhead(at: MonotonicClock.now(), sent: sent) {
+        Pace.pause()
         continue
       }
       let count = Int(min(UInt64(MessageBatch.capacity), options.count - sent))
@@ -41,24 +39,8 @@ struct VerifySend: ParsableCommand {
         let room = batch.datagram(index, count: options.longest)
         batch.setSendCount(index, datagram.write(sent + UInt64(index), into: room))
       }
-      try send(batch, count: count, on: socket)
-      sent += UInt64(count)
+      sent += UInt64(try batch.sendAll(on: socket.descriptor, count: count))
     }
-    try report(Figures(sent: sent, seconds: MonotonicClock.seconds(MonotonicClock.now() - start)))
-  }
-
-  /// Sends all of them: one that the kernel refuses for want of room is tried again, so that it cannot count as lost.
-  private func send(_ batch: borrowing MessageBatch, count: Int, on socket: borrowing Socket) throws {
-    var done = 0
-    while done < count, !StopSignal.isRequested {
-      let sent = batch.send(on: socket.descriptor, from: done, count: count - done)
-      if sent > 0 {
-        done += sent
-      } else if [ENOBUFS, EAGAIN].contains(errno) {
-        usleep(Self.pauseMicroseconds)
-      } else if errno != EINTR {
-        throw SystemCallError("sendmmsg")
-      }
-    }
+    try report(Figures(sent: sent, seconds: MonotonicClock.seconds(MonotonicClock.now() - pace.start)))
   }
 }

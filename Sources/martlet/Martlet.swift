@@ -11,7 +11,7 @@ import Glibc
     version: Version.current.version,
     subcommands: [
       NetworkCommand.self, SandboxCommand.self, EndpointCommand.self, PortCommand.self, ForwardingCommand.self,
-      StatisticsCommand.self, DoctorCommand.self, ShutdownCommand.self, VersionCommand.self,
+      StatisticsCommand.self, BenchCommand.self, DoctorCommand.self, ShutdownCommand.self, VersionCommand.self,
     ])
 
   @OptionGroup(title: "Global options") var global: GlobalOptions

@@ -23,7 +23,7 @@ import Testing
     "sandbox exec -- ls", "sandbox ls --filter driver=x", "endpoint set e1d0", "endpoint set e1d0 --guard maybe",
     "endpoint set e1d0 --rate-in -1", "endpoint set e1d0 --rate-out 1.5", "endpoint ls --filter mac=x", "fdb show",
     "fdb add lab 02:00:00:00:00:01", "fdb rm lab", "fdb flush", "stats a b", "shutdown --all", "version 1",
-    "doctor who",
+    "doctor who", "bench lab", "bench --seconds 0", "bench --streams 0", "bench --payload 65001",
     "--socket", "",
   ])
   func wrongUsage(_ command: String) throws {

@@ -52,3 +52,12 @@ final class Cable {
     try #require(status == 0, "\(words.joined(separator: " "))")
   }
 }
+
+/// Waits for what a worker does in its own time. One that never does it is an error, not a test without end.
+func eventually(sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool) throws {
+  let end = ContinuousClock.now + .seconds(20)
+  while !condition() {
+    try #require(ContinuousClock.now < end, "waited in vain", sourceLocation: sourceLocation)
+    sched_yield()
+  }
+}

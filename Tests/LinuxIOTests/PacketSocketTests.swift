@@ -69,7 +69,7 @@ struct PacketSocketTests {
       #expect(bed.near.receive() == frame)
     }
     // Each frame was received twice and sent twice, once at each end of the cable.
-    while bed.fabric[bed.right, .txFrames] < 3 { sched_yield() }
+    try eventually { bed.fabric[bed.right, .txFrames] >= 3 }
     #expect(bed.fabric[bed.left, .txFrames] == 3 && bed.fabric[bed.right, .rxFrames] == 3)
     #expect(bed.fabric[bed.right, .txFrames] == 3 && bed.fabric[bed.left, .rxFrames] == 3)
   }
@@ -95,7 +95,7 @@ struct PacketSocketTests {
     let fits = Self.frame([UInt8](repeating: 2, count: 1500))
     bed.near.send(fits)
     #expect(bed.far.receive() == fits)
-    while bed.fabric.drops(bed.left, .oversize) + bed.fabric[bed.left, .txFrames] < 2 { sched_yield() }
+    try eventually { bed.fabric.drops(bed.left, .oversize) + bed.fabric[bed.left, .txFrames] >= 2 }
     #expect(bed.fabric.drops(bed.left, .oversize) == 1)
   }
 
@@ -111,7 +111,7 @@ struct PacketSocketTests {
       #expect(await troubled.first { _ in true } == bed.left)
       let before = bed.fabric.drops(bed.left, .portDown)
       bed.near.send(frame)
-      while bed.fabric.drops(bed.left, .portDown) == before { sched_yield() }
+      try eventually { bed.fabric.drops(bed.left, .portDown) > before }
       try bed.cable.ip("link", "set", "left", "up")
       bed.near.send(frame)
       #expect(bed.far.receive() == frame)
@@ -129,7 +129,7 @@ struct PacketSocketTests {
     for await port in troubled where seen.insert(port).inserted && seen.count == 2 { break }
     #expect(seen == [bed.left, bed.right])
     bed.near.send(Self.frame())
-    while bed.fabric.drops(bed.left, .portDown) == 0 { sched_yield() }
+    try eventually { bed.fabric.drops(bed.left, .portDown) > 0 }
     bed.fabric.removePort(bed.left)
     #expect(bed.fabric.gone(bed.networks[0], .drops, .portDown) == 1)
   }
@@ -147,7 +147,7 @@ struct PacketSocketTests {
         if write(sender, frame, frame.count) == frame.count { sent += 1 }
       }
     }
-    while bed.fabric[bed.right, .rxFrames] < sent { sched_yield() }
+    try eventually { bed.fabric[bed.right, .rxFrames] >= sent }
     #expect(bed.fabric[bed.right, .rxFrames] == sent)
     let lost = bed.fabric.drops(bed.right, .receiveQueueFull)
     #expect(lost > 0 && lost < sent)

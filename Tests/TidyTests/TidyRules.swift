@@ -105,7 +105,8 @@ extension TidyRules {
 
   /// Relies on swift-format: a function ends at the first line that is a brace as far in as the function's first line.
   static func functionLength(_ file: SourceFile) throws -> [Finding] {
-    let start = try Regex(#"^\s*(@?\w+(\(\w+\))?\s+)*(func\s|init[?(<]|deinit\b|subscript[(<])"#)
+    // Not `import func`.
+    let start = try Regex(#"^\s*(?!import\s)(@?\w+(\(\w+\))?\s+)*(func\s|init[?(<]|deinit\b|subscript[(<])"#)
     let code = file.code
     var findings: [Finding] = []
     for (index, line) in code.enumerated() where line.text.contains(start) && !line.text.hasSuffix("}") {

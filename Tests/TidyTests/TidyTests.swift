@@ -60,6 +60,8 @@ import Testing
         "  public mutating func f(\n  ) {\n" + String(repeating: "    g {\n    }\n", count: (count - 3) / 2) + "  }\n")
     }
     #expect(try TidyRules.functionLength(function(69)).isEmpty)
+    let imported = "import func CLinux.f\n" + String(repeating: "let a = 0\n", count: 71) + "}\n"
+    #expect(try TidyRules.functionLength(file("Wire", imported)).isEmpty)
     #expect(
       try TidyRules.functionLength(function(71)) == [
         Finding(path: "Sources/Wire/Sample.swift", line: 1, reason: "71 lines, more than 70")

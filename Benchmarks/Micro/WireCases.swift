@@ -1,10 +1,9 @@
-import Benchmark
 import Wire
 
 private let packetCount = 1024
 /// From one packet to the next, in bytes.
 private let stride = 256
-private let rounds = 100
+private let updateCount = 1 << 14
 
 /// TCP and UDP over IPv4, in turn.
 private func packets() -> [UInt8] {
@@ -43,35 +42,44 @@ private func parse(_ bytes: RawSpan) -> UInt64 {
   return sum
 }
 
+/// From a place that is another each time, so that all alignments come.
 @inline(never)
-private func checksum(_ bytes: RawSpan) -> UInt16 {
-  var checksum = InternetChecksum()
-  checksum.add(bytes)
-  return checksum.value
+private func checksums(_ bytes: RawSpan, length: Int) -> UInt64 {
+  var sum: UInt64 = 0
+  for index in 0..<packetCount {
+    let start = index & 63
+    var checksum = InternetChecksum()
+    checksum.add(bytes.extracting(start..<start &+ length))
+    sum &+= UInt64(checksum.value)
+  }
+  return sum
 }
 
-func registerWire() {
-  register("parse Ethernet, IPv4, TCP or UDP", operations: packetCount * rounds) {
-    packets()
-  } run: { packets in
-    for _ in 0..<rounds { blackHole(parse(packets.span.bytes)) }
+@inline(never)
+private func updates(_ first: UInt16) -> UInt16 {
+  var checksum = first
+  for index in 0..<UInt32(updateCount) { checksum = InternetChecksum.updated(checksum, from: index, to: index &* 3) }
+  return checksum
+}
+
+private func checksumCase(_ length: Int) -> MicroCase {
+  MicroCase("checksum, \(length) bytes", operations: packetCount, prepare: packets) {
+    keep(checksums($0.span.bytes, length: length))
   }
-  for length in [20, 1500] {
-    register("checksum of \(length) bytes", operations: packetCount * rounds) {
-      packets()
-    } run: { packets in
-      for index in 0..<packetCount * rounds {
-        let start = index & 63
-        blackHole(checksum(packets.span.bytes.extracting(start..<start + length)))
-      }
-    }
-  }
-  register("checksum update of 32 bits", operations: packetCount * rounds) {
-    UInt16(1)
-  } run: { checksum in
-    for index in 0..<UInt32(packetCount * rounds) {
-      checksum = InternetChecksum.updated(checksum, from: index, to: index &* 3)
-    }
-    blackHole(checksum)
-  }
+}
+
+var wireCases: [MicroCase] {
+  [
+    MicroCase("parse Ethernet, IPv4, TCP or UDP", operations: packetCount, prepare: packets) {
+      keep(parse($0.span.bytes))
+    },
+    checksumCase(20),
+    checksumCase(1500),
+    MicroCase("checksum, update by 32 bits", operations: updateCount) {
+      UInt16(1)
+    } body: { checksum in
+      checksum = updates(checksum)
+      keep(UInt64(checksum))
+    },
+  ]
 }

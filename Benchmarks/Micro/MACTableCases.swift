@@ -1,4 +1,3 @@
-import Benchmark
 import Tables
 import Wire
 
@@ -72,31 +71,47 @@ private func flood(_ table: inout MACTable, from first: Int, count: Int, now: UI
   }
 }
 
-func registerMACTable() {
-  for (count, frameCount) in [(8192, 1 << 16), (1_000_000, 1 << 20)] {
-    register("MAC lookup, \(count) entries", operations: frameCount) {
-      Stations(count: count, frameCount: frameCount)
-    } run: { stations in
-      blackHole(lookUp(stations.table, stations.frames))
-    }
-    register("MAC learn and lookup, known, \(count) entries", operations: frameCount) {
-      Stations(count: count, frameCount: frameCount)
-    } run: { stations in
-      blackHole(forward(&stations.table, stations.frames, now: stations.now))
-    }
-    // Every source that has not been seen in this run is moved to the end of its port's list.
-    register("MAC learn and lookup, each run a new second, \(count) entries", operations: frameCount) {
-      Stations(count: count, frameCount: frameCount)
-    } run: { stations in
-      stations.now += 1
-      blackHole(forward(&stations.table, stations.frames, now: stations.now))
-    }
-    register("MAC learn of new addresses, full table of \(count)", operations: frameCount) {
-      Stations(count: count, frameCount: frameCount)
-    } run: { stations in
-      stations.now += 1
-      flood(&stations.table, from: stations.floodedCount, count: frameCount, now: stations.now)
-      stations.floodedCount += frameCount
-    }
+/// A table with room for all, at first empty.
+private final class Newcomers {
+  let count: Int
+  var table: MACTable
+
+  init(count: Int) {
+    self.count = count
+    table = MACTable(limit: count, portCapacity: portCount, seed: 42)
   }
+}
+
+/// In a large table instructions say little: what counts is how often memory is asked, which only time shows.
+private func cases(entries count: Int, frames frameCount: Int, isCounted: Bool) -> [MicroCase] {
+  func onStations(_ name: String, _ body: @escaping (Stations) -> Void) -> MicroCase {
+    MicroCase(
+      "\(name), table of \(count)", operations: frameCount, isCounted: isCounted,
+      prepare: { Stations(count: count, frameCount: frameCount) }, body: { body($0) })
+  }
+  return [
+    onStations("MAC lookup") { keep(lookUp($0.table, $0.frames)) },
+    onStations("MAC learn and lookup, known") { keep(forward(&$0.table, $0.frames, now: $0.now)) },
+    // Every source that has not been seen in this run is moved to the end of its port's list.
+    onStations("MAC learn and lookup, known, a new second") {
+      $0.now += 1
+      keep(forward(&$0.table, $0.frames, now: $0.now))
+    },
+    MicroCase("MAC learn, new, table of \(count)", operations: count, isCounted: isCounted) {
+      Newcomers(count: count)
+    } restore: {
+      $0.table.flush(port: nil)
+    } body: {
+      flood(&$0.table, from: 0, count: $0.count, now: 1)
+    },
+    onStations("MAC learn, new, full") {
+      $0.now += 1
+      flood(&$0.table, from: $0.floodedCount, count: $0.frames.count, now: $0.now)
+      $0.floodedCount += $0.frames.count
+    },
+  ]
+}
+
+var macTableCases: [MicroCase] {
+  cases(entries: 8192, frames: 1 << 14, isCounted: true) + cases(entries: 1_000_000, frames: 1 << 20, isCounted: false)
 }
