@@ -68,6 +68,38 @@ private func checksumCase(_ length: Int) -> MicroCase {
   }
 }
 
+/// A segmented TCP frame of 64 KB, over IPv4.
+private let segmentSize = 1448
+private let segmentedFrame: [UInt8] = {
+  let payload = 45 * segmentSize
+  let total = 52 + payload
+  var frame: [UInt8] = [2, 0, 0, 0, 0, 0x0B, 2, 0, 0, 0, 0, 0x1A, 8, 0]
+  frame += [0x45, 0, UInt8(total >> 8), UInt8(total & 0xFF), 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
+  frame += [0x9C, 0x40, 0x14, 0x51, 0, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x18, 1, 0, 0, 0, 0, 0]
+  return frame + [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 1] + [UInt8](repeating: 0x5A, count: payload)
+}()
+
+/// Cuts the frame apart: the headers of all its segments.
+@inline(never)
+private func segment(_ bytes: RawSpan, _ checksum: Segmenter.Checksum, to memory: UnsafeMutableRawBufferPointer)
+  -> UInt64
+{
+  let header = VirtioNetHeader(
+    flags: .needsChecksum, segmentation: .tcp4, headerLength: 66, segmentSize: UInt16(segmentSize), checksumStart: 34,
+    checksumOffset: 16)
+  guard let segmenter = Segmenter(header, bytes) else { return 0 }
+  for index in 0..<segmenter.count { segmenter.writeHeaders(of: index, checksum: checksum, to: memory) }
+  return UInt64(segmenter.count)
+}
+
+private func segmentCase(_ name: String, _ checksum: Segmenter.Checksum) -> MicroCase {
+  MicroCase(name, operations: 45, prepare: { segmentedFrame }) { frame in
+    withUnsafeTemporaryAllocation(byteCount: Segmenter.headersLengthMax, alignment: 8) { memory in
+      keep(segment(frame.span.bytes, checksum, to: memory))
+    }
+  }
+}
+
 var wireCases: [MicroCase] {
   [
     MicroCase("parse Ethernet, IPv4, TCP or UDP", operations: packetCount, prepare: packets) {
@@ -81,5 +113,7 @@ var wireCases: [MicroCase] {
       checksum = updates(checksum)
       keep(UInt64(checksum))
     },
+    segmentCase("segment, headers, checksum partial", .partial),
+    segmentCase("segment, headers, checksum complete", .complete),
   ]
 }
