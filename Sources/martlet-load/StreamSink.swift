@@ -13,12 +13,13 @@ struct StreamSink: ParsableCommand {
 
   @Argument var port: UInt16
   @Option(help: "Connections to wait for.") var streams = 1
+  @Option(help: "Threads that share the streams; one for each stream, unless told otherwise.") var threads: Int?
   @Option(help: "End after this time.") var seconds = 3600.0
   @OptionGroup var transmission: TransmissionControl
   @OptionGroup var placement: Placement
 
   func validate() throws {
-    try Stream.check(streams: streams)
+    try Stream.check(streams: streams, threads: threads)
     guard seconds > 0 else { throw ValidationError("--seconds must be above 0") }
   }
 
@@ -40,18 +41,20 @@ struct StreamSink: ParsableCommand {
 
     let end = MonotonicClock.now() + MonotonicClock.nanoseconds(seconds)
     var arrivals: [StreamArrival] = []
-    var threads: [LoadThread] = []
     while arrivals.count < streams, MonotonicClock.now() < end, !StopSignal.isRequested {
       let descriptor = accept4(listener.descriptor, __SOCKADDR_ARG(), nil, Int32(SOCK_CLOEXEC.rawValue))
       if descriptor < 0 {
         guard [EAGAIN, EINTR, ECONNABORTED].contains(errno) else { throw SystemCallError("accept") }
         continue
       }
-      let arrival = StreamArrival(descriptor)
-      arrivals.append(arrival)
-      threads.append(try LoadThread.start { arrival.receive(until: end) })
+      arrivals.append(StreamArrival(descriptor))
     }
-    for thread in threads { thread.join() }
+    if !arrivals.isEmpty {
+      let receivers = try Stream.shares(arrivals, threads: threads.map { min($0, arrivals.count) }).map { share in
+        try LoadThread.start { StreamArrival.receive(share, until: end) }
+      }
+      for receiver in receivers { receiver.join() }
+    }
     try report(Self.figures(arrivals.map(\.counted)))
   }
 
@@ -83,22 +86,27 @@ final class StreamArrival: Sendable {
 
   init(_ descriptor: Int32) { socket = Socket(owning: descriptor) }
 
-  func receive(until end: UInt64) {
+  /// Receives from all of these, from each as soon as there is something, until all have ended.
+  static func receive(_ arrivals: [StreamArrival], until end: UInt64) {
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: Stream.bytesEachCall, alignment: 1)
     defer { buffer.deallocate() }
-    var counted = Counted()
-    var now = MonotonicClock.now()
-    while now < end, !StopSignal.isRequested {
-      let received = recv(socket.descriptor, buffer, Stream.bytesEachCall, 0)
-      now = MonotonicClock.now()
-      if received > 0 {
-        if counted.bytes == 0 { counted.first = now }
-        counted.last = now
-        counted.bytes += UInt64(received)
-      } else if received == 0 || ![EAGAIN, EINTR].contains(errno) {
-        break
-      }
+    var open = ReadySockets(arrivals.map { $0.socket.descriptor }, for: POLLIN)
+    while MonotonicClock.now() < end, !StopSignal.isRequested, !open.isEmpty {
+      let flags = open.flags
+      open.forEachReady { arrivals[$0].receive(buffer, flags) }
     }
-    count.withLock { $0 = counted }
+  }
+
+  /// - Returns: false where nothing more will come.
+  private func receive(_ buffer: UnsafeMutableRawPointer, _ flags: Int32) -> Bool {
+    let received = recv(socket.descriptor, buffer, Stream.bytesEachCall, flags)
+    guard received > 0 else { return received < 0 && [EAGAIN, EINTR].contains(errno) }
+    let now = MonotonicClock.now()
+    count.withLock { counted in
+      if counted.bytes == 0 { counted.first = now }
+      counted.last = now
+      counted.bytes += UInt64(received)
+    }
+    return true
   }
 }

@@ -25,6 +25,15 @@ import Testing
     #expect(StreamSink.figures([]).bitsPerSecond == 0)
   }
 
+  @Test func `streams are shared out among threads, none left out`() throws {
+    #expect(Stream.shares([1, 2, 3, 4, 5], threads: 2) == [[1, 3, 5], [2, 4]])
+    #expect(Stream.shares([1, 2], threads: nil) == [[1], [2]])
+    #expect(throws: (any Error).self) {
+      try Stream.parse(["::1", "7000", "--streams", "2", "--threads", "3"]).validate()
+    }
+    #expect(throws: (any Error).self) { try Stream.parse(["::1", "7000", "--threads", "0"]).validate() }
+  }
+
   @Test func stations() throws {
     #expect(
       try json(StationSender.Figures(sent: 10, seconds: 2, framesPerSecond: 5))
