@@ -19,13 +19,14 @@ from .suites import SUITES
 
 def measure(name: str, options: Namespace) -> Results:
     suite = SUITES[name]
-    conditions = Conditions(options.seconds, options.congestion_control, options.binaries / "martlet-load")
+    load = options.binaries / "martlet-load"
+    conditions = Conditions(options.seconds, options.congestion_control, load, options.instructions)
     results = Results(suite.name, suite.title, options.rounds, options.seconds, facts(conditions))
-    if remark := busy_remark():
+    if suite.is_timed and (remark := busy_remark()):
         progress(f"Warning: {remark}")
         results.remarks.append(remark)
     present = []
-    for contender in options.contenders:
+    for contender in options.contenders if suite.is_timed else []:
         if reason := contender.missing():
             results.leave_out(contender.name, "all", reason)
             progress(f"left out: {contender.name}: {reason}")
@@ -57,7 +58,8 @@ def show(results: Results, options: Namespace):
 def main() -> int:
     options = parse()
     if options.packages:
-        print(*sorted({package for contender in options.contenders for package in contender.packages}))
+        timed = any(SUITES[name].is_timed for name in options.suites)
+        print(*sorted({package for contender in options.contenders for package in contender.packages if timed}))
         return 0
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # inherited by every switch: a port is a descriptor

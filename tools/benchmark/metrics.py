@@ -68,6 +68,7 @@ class Conditions:
     seconds: float
     congestion_control: str
     load: Path  # the program martlet-load
+    instructions: Path | None = None  # what `tools/micro --json` printed
 
 
 Figures = dict[Metric, float]

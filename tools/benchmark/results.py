@@ -50,7 +50,11 @@ class Results:
 
     @property
     def base(self) -> str:
-        return self.entries[0].name
+        return self.entries[0].name if self.entries else ""
+
+    @property
+    def has_peers(self) -> bool:
+        return len(self.entries) > 1
 
     def has(self, contender: str) -> bool:
         return any(entry.name == contender for entry in self.entries)

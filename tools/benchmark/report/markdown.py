@@ -11,19 +11,21 @@ def document(results: Results, subject: str) -> str:
     """All of it: what was measured and where, the tables, the goals, and what is not there."""
     sections = [introduction(results), *remarks(results)]
     for group, metrics in results.groups().items():
-        table = curve(results, metrics) if group.x_label else points(results, metrics)
-        sections += [f"## {group.title}", group.method, table]
+        show = curve if group.x_label else points if results.has_peers else list_of_one
+        sections += [f"## {group.title}", group.method, show(results, metrics)]
     sections += goals(verdicts(results, subject)) + switches(results) + absences(results)
     return "\n\n".join(sections) + "\n"
 
 
 def introduction(results: Results) -> str:
     facts = "; ".join(f"{name} {value}" for name, value in results.machine.items())
-    return (
-        f"# {results.suite}: {results.title}\n\n"
-        f"{results.rounds} interleaved round(s), {results.seconds:g} s a measurement. {facts}.\n\n"
-        f"Figures are median [min..max]; ratios are to '{results.base}', round by round."
-    )
+    sentences = [f"# {results.suite}: {results.title}", f"{facts}."]
+    if results.has_peers:
+        sentences += [
+            f"{results.rounds} interleaved round(s) at most, {results.seconds:g} s a measurement.",
+            f"Figures are median [min..max]; ratios are to '{results.base}', round by round.",
+        ]
+    return "\n\n".join(sentences)
 
 
 def remarks(results: Results) -> list[str]:
@@ -31,17 +33,15 @@ def remarks(results: Results) -> list[str]:
 
 
 def points(results: Results, metrics: list[Metric]) -> str:
-    """A row for each switch; two columns for each metric."""
-    titles = [title for metric in metrics for title in (f"{metric.name}, {metric.unit}", "ratio")]
-    rows = [["switch", *titles]]
-    for entry in results.entries:
-        cells = []
-        for metric in metrics:
-            ratios = [] if entry.name == results.base else results.ratios(metric, entry.name)
-            cells += [spread(results.figures(metric, entry.name)), spread(ratios, digits=2)]
-        if any(cells):
-            rows.append([entry.name, *cells])
-    return table(rows)
+    """A row for each switch; for each metric a column, and one for its ratios where there are any."""
+    columns = [["switch", *(entry.name for entry in results.entries)]]
+    for metric in metrics:
+        figures = [spread(results.figures(metric, entry.name)) for entry in results.entries]
+        columns.append([f"{metric.name}, {metric.unit}", *figures])
+        ratios = [spread(results.ratios(metric, entry.name), digits=2) for entry in results.entries[1:]]
+        if any(ratios):
+            columns.append(["ratio", "1" if figures[0] else "", *ratios])
+    return table([list(row) for row in zip(*columns) if any(row[1:])])
 
 
 def curve(results: Results, metrics: list[Metric]) -> str:
@@ -57,6 +57,12 @@ def curve(results: Results, metrics: list[Metric]) -> str:
         if any(cells):
             rows.append([entry.name, *cells])
     return table(rows)
+
+
+def list_of_one(results: Results, metrics: list[Metric]) -> str:
+    """A row for each metric, of the only entry."""
+    figures = [[metric.name, spread(results.figures(metric, results.base)), metric.unit] for metric in metrics]
+    return table([["operation", results.base, "unit"], *figures])
 
 
 def comparison(results: Results, subject: str) -> str:

@@ -160,23 +160,37 @@ def loss_free_rate(contender: Contender, conditions: Conditions, frame_size: int
     return highest_passing(most, most / SEARCH_STEPS, repeated(TRIALS, trial))
 
 
-def stages() -> list[Stage]:
-    first, last = end_cpus()
-    both = "Both ends on the first CPU: the kernel bridge then wakes no other."
+def main_measurements() -> list[Measurement]:
+    """What tools/demo shows as well."""
+    cpus = end_cpus()
+    limits = (0.65, 0.85)
     return [
-        Stage(2, [
-            *(tcp(streams) for streams in TCP_STREAMS),
-            udp(spin=False),
-            udp(spin=True),
-            latency("Latency, ends free", "The scheduler places the ends.", None, (0.65, 0.85)),
-            latency("Latency, ends on two CPUs", "Client on the first, server on the last.", (first, last), (0.65, 0.85)),
-            latency("Latency, ends on one CPU", both, (first, first), (None, None)),
-            latency("Latency, under bulk", "Beside one TCP bulk stream, ends free.", None, (None, 1.0), loaded=True),
-            Measurement(IDLE_CPU.name, idle),
-        ]),
+        tcp(1),
+        tcp(4),
+        udp(spin=False),
+        udp(spin=True),
+        latency("Latency, ends on two CPUs", "Client on the first, server on the last.", cpus, limits),
+    ]
+
+
+def further_measurements() -> list[Measurement]:
+    first, _ = end_cpus()
+    shared = "Both ends on the first CPU: the kernel bridge then wakes no other."
+    return [
+        tcp(16),
+        latency("Latency, ends free", "The scheduler places the ends.", None, (0.65, 0.85)),
+        latency("Latency, ends on one CPU", shared, (first, first), (None, None)),
+        latency("Latency, under bulk", "Beside one TCP bulk stream, ends free.", None, (None, 1.0), loaded=True),
+        Measurement(IDLE_CPU.name, idle),
+    ]
+
+
+def stages() -> list[Stage]:
+    return [
+        Stage(2, main_measurements() + further_measurements()),
         Stage(2, [loss_free(size) for size in FRAME_SIZES], SEARCH_ROUNDS),
         Stage(FLOOD_HOSTS, [Measurement(FLOODING.title, flooding)]),
-    ]  # fmt: skip
+    ]
 
 
 SUITE = StagedSuite("l2", "two hosts at layer 2", stages)

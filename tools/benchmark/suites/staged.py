@@ -30,6 +30,7 @@ class StagedSuite:
     title: str
     stages: Callable[[], list[Stage]]
     choose: Callable[[list[Contender]], list[Contender]] = list
+    is_timed: bool = True
 
     def run(self, contenders: list[Contender], conditions: Conditions, results: Results):
         for stage in self.stages():
