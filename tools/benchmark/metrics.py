@@ -80,3 +80,4 @@ class Measurement:
 
     title: str
     run: Callable[[Contender, Conditions], Figures]
+    is_search: bool = False  # of many trials, each of which looks itself whether the machine stood still

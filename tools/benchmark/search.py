@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from .stalls import unstalled
+
 
 Trial = Callable[[float], float | None]
 
@@ -31,7 +33,7 @@ def repeated(times: int, trial: Trial) -> Trial:
     """A trial that passes when one of several does: a hiccup of the machine is not the switch's limit."""
 
     def attempt(value: float) -> float | None:
-        results = (trial(value) for _ in range(times))
+        results = (unstalled(lambda: trial(value)) for _ in range(times))
         return next((reached for reached in results if reached is not None), None)
 
     return attempt

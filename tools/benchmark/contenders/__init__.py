@@ -14,7 +14,7 @@ __all__ = ["Contender", "KernelBridge", "Martlet", "NotApplicable", "contenders"
 
 
 def contenders(binaries: Path, prototype: Path | None) -> dict[str, Contender]:
-    """By the names that --peers takes. Martlet has its turn next to the base: the less lies between, the less drifts."""
+    """By the names that --peers takes. Martlet comes next to the base: the less lies between, the less drifts."""
     every: dict[str, Contender] = {"bridge": KernelBridge(call_iptables=False), "martlet": Martlet(binaries)}
     if prototype:
         every["prototype"] = Prototype(prototype)

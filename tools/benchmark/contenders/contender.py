@@ -127,7 +127,7 @@ class Contender:
 
 
 def process_cpu_seconds(pid: int) -> float:
-    """Of all threads that live, to the nanosecond (Documentation/scheduler/sched-stats.rst); io_uring's are among them."""
+    """Of all threads that live, io_uring's among them, to the nanosecond (Documentation/scheduler/sched-stats.rst)."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 

@@ -70,14 +70,16 @@ def row(results: Results, metric: Metric, scale: Scale, y: float, name: str, fig
         f'<text class="name" x="{LABEL_WIDTH - 8}" y="{y + 4}">{escape(name)}</text>'
         f'<line class="range" x1="{x(min(figures)):.1f}" x2="{x(max(figures)):.1f}" y1="{y}" y2="{y}"/>{rounds}'
         f'<circle class="median" cx="{x(median(figures)):.1f}" cy="{y}" r="5"/>'
-        f'<text class="figure" x="{LABEL_WIDTH + PLOT_WIDTH + 10}" y="{y + 4}">{number(median(figures))}{ratio}</text></g>'
+        f'<text class="figure" x="{LABEL_WIDTH + PLOT_WIDTH + 10}" y="{y + 4}">{number(median(figures))}{ratio}</text>'
+        "</g>"
     )
 
 
 def goal_mark(scale: Scale, bound: float, y: float) -> str:
     x = LABEL_WIDTH + scale.place(bound)
     top, bottom = y - ROW_HEIGHT / 2 + 1, y + ROW_HEIGHT / 2 - 1
-    return f'<line class="goal" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"><title>goal: {number(bound)}</title></line>'
+    tooltip = f"<title>goal: {number(bound)}</title>"
+    return f'<line class="goal" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}">{tooltip}</line>'
 
 
 def grid(scale: Scale, bottom: float) -> str:

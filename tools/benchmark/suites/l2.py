@@ -73,8 +73,8 @@ def tcp(streams: int) -> Measurement:
 
 def udp(spin: bool) -> Measurement:
     sink = "sink spins" if spin else "sink blocks"
-    rate = Metric(SMALL, f"UDP, {sink}", "kpps", goals=(at_least(1.0 if spin else 1.8),))
-    cost = Metric(SMALL_CPU, f"CPU per million, {sink}", "s", is_rate=False, goals=() if spin else (at_most(0.9),))
+    rate = Metric(SMALL, f"UDP, 60-byte frames, {sink}", "kpps", goals=(at_least(1.0 if spin else 1.8),))
+    cost = Metric(SMALL_CPU, f"CPU per million frames, {sink}", "s", is_rate=False, goals=() if spin else (at_most(0.9),))
 
     def measure(contender: Contender, conditions: Conditions) -> Figures:
         delivery = small_frames(*contender.hosts[:2], conditions, SMALL_PAYLOAD, spin=spin)
@@ -93,7 +93,7 @@ def latency(
     goals = [(at_most(limit),) if limit else () for limit in limits] + [()]
     prefix = title.partition(", ")[2]
     metrics = [
-        Metric(group, f"{prefix}, {share}", "us", is_rate=False, goals=goal)
+        Metric(group, f"round trip, {prefix}, {share}", "us", is_rate=False, goals=goal)
         for share, goal in zip(("p50", "p99", "p99.9"), goals)
     ]
 
@@ -143,7 +143,7 @@ def loss_free(frame_size: int) -> Measurement:
     def measure(contender: Contender, conditions: Conditions) -> Figures:
         return {rate: loss_free_rate(contender, conditions, frame_size) / 1e3}
 
-    return Measurement(rate.name, measure)
+    return Measurement(rate.name, measure, is_search=True)
 
 
 def loss_free_rate(contender: Contender, conditions: Conditions, frame_size: int) -> float:

@@ -8,8 +8,8 @@ from ..results import Entry, Results
 
 INSTRUCTIONS = Group(
     "Instructions",
-    "For one operation, counted by valgrind (tools/micro): the same each time, whatever else the machine does. The goals "
-    "are the thresholds in the tree.",
+    "For one operation, counted by valgrind (tools/micro): the same each time, whatever else the machine does. The "
+    "goals are the thresholds in the tree.",
 )
 
 
@@ -24,7 +24,7 @@ class MicroSuite:
     def run(self, contenders: list[Contender], conditions: Conditions, results: Results):
         text = conditions.instructions.read_text() if conditions.instructions else ""
         if not text.strip():
-            results.leave_out(Martlet.NAME, "all", "tools/micro counted nothing: it needs valgrind, see what it printed")
+            results.leave_out(Martlet.NAME, "all", "tools/micro counted nothing; it needs valgrind, and said what failed")
             return
         results.entries = [Entry(Martlet.NAME, in_user_space=True)]
         results.rounds = 1

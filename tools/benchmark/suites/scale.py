@@ -26,12 +26,14 @@ PERCENTILE_99 = 0.99
 X_LABEL = "endpoints"
 FRAMES = Group(
     "Small frames",
-    f"{FLOWS} UDP flows of 60-byte frames at the same time, between pairs that lie far apart; all that their sinks get.",
+    f"{FLOWS} UDP flows of 60-byte frames at a time, between pairs that lie far apart; all that their sinks get.",
     X_LABEL,
 )
 BULK = Group("Bulk TCP", f"{FLOWS} TCP streams at the same time, between the same pairs.", X_LABEL)
 MEMORY = Group(
-    "Memory", "Resident in the switch's processes. What the kernel keeps for a port is not in it, for any switch.", X_LABEL
+    "Memory",
+    "Resident in the switch's processes. What the kernel keeps for a port is not in it, for any switch.",
+    X_LABEL,
 )
 CONNECT = Group(
     "Time to connect one endpoint, median",

@@ -108,7 +108,7 @@ def take_turn(measurement: Measurement, contender: Contender, conditions: Condit
 
     contender.thaw()
     try:
-        return unstalled(measure)
+        return measure() if measurement.is_search else unstalled(measure)
     except NotApplicable as reason:
         results.leave_out(contender.name, measurement.title, str(reason), for_good=True)
     except ProgramFailed as failure:
