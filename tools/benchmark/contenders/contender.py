@@ -35,6 +35,7 @@ class Contender:
     programs: tuple[str, ...] = ()
     most_hosts = MOST_HOSTS
     connects_one_by_one = True  # hosts can be added while it runs
+    shares_table = False  # it learns addresses by the same code as another contender
     notes: tuple[str, ...] = ()  # what it was not given, and other settings that a reader must know
 
     def __init__(self):

@@ -16,7 +16,7 @@ class KernelBridge(VethContender):
 
     def __init__(self, call_iptables: bool):
         super().__init__()
-        self.call_iptables = call_iptables
+        self.call_iptables = self.shares_table = call_iptables
         self.name = "kernel bridge + br_netfilter" if call_iptables else "kernel bridge"
         self.stem = f"bridge{int(call_iptables)}"
 

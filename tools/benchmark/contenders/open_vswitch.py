@@ -15,7 +15,7 @@ class OpenVSwitch(VethContender):
 
     def __init__(self, over_xdp: bool = False, table_size: int | None = None):
         super().__init__()
-        self.over_xdp = over_xdp
+        self.over_xdp = self.shares_table = over_xdp
         self.table_size = table_size
         self.name = f"Open vSwitch, {'AF_XDP' if over_xdp else 'AF_PACKET'}"
         self.stem = "ovs-xdp" if over_xdp else "ovs"

@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from itertools import count
 
-from ..contenders import Contender, KernelBridge
+from ..contenders import Contender
 from ..loads import DRAIN_SECONDS, SERVER_SECONDS, SLACK_SECONDS
 from ..metrics import Conditions, Figures, Group, Measurement, Metric
 from ..namespaces import Host
@@ -20,7 +20,7 @@ from .staged import Stage, StagedSuite
 MOST_ADDRESSES = 131072
 LARGER_TABLE = 65536
 ADDRESS_RESOLUTION = 64
-SAFE_RATE = 20_000  # frames per second that every contender forwards
+SAFE_RATE = 40_000  # frames per second that every contender forwards
 RATE_STEPS = 32  # the resolution is the sender's own limit divided by this
 TRIALS = 2
 ROUNDS = 3
@@ -74,7 +74,9 @@ class AddressTests:
         send(prober, conditions, "mac-probe", 1, seed, SAFE_RATE)  # or what the learner sends would be flooded
         reached = send(learner, conditions, "mac-learn", addresses, seed, rate)
         with ExitStack() as stack:
-            counters = [stack.enter_context(count_frames(host, conditions, addresses, seed)) for host in (learner, monitor)]
+            counters = [count_frames(host, conditions, addresses, seed) for host in (learner, monitor)]
+            for counter in counters:
+                stack.enter_context(counter)
             send(prober, conditions, "mac-probe", addresses, seed, SAFE_RATE)
             time.sleep(DRAIN_SECONDS)
             delivered, flooded = [json.loads(counter.stop()) for counter in counters]
@@ -101,10 +103,10 @@ def count_frames(host: Host, conditions: Conditions, addresses: int, seed: int) 
 
 
 def variants(contenders: list[Contender]) -> list[Contender]:
-    """Those whose table's size can be set also come with a larger one; br_netfilter has no part in learning."""
+    """Those with a table of their own; where its size can be set, with a larger one too."""
     chosen = []
     for contender in contenders:
-        if isinstance(contender, KernelBridge) and contender.call_iptables:
+        if contender.shares_table:
             continue
         larger = contender.larger(LARGER_TABLE)
         chosen += [contender, larger] if larger else [contender]

@@ -24,7 +24,7 @@ class MicroSuite:
     def run(self, contenders: list[Contender], conditions: Conditions, results: Results):
         text = conditions.instructions.read_text() if conditions.instructions else ""
         if not text.strip():
-            results.leave_out(Martlet.NAME, "all", "tools/micro counted nothing; it needs valgrind, and said what failed")
+            results.leave_out(Martlet.NAME, "all", "tools/micro counted nothing: is valgrind installed?")
             return
         results.entries = [Entry(Martlet.NAME, in_user_space=True)]
         results.rounds = 1
