@@ -16,9 +16,26 @@ def highest_passing(upper: float, resolution: float, trial: Trial) -> float:
     than `resolution` apart.
     """
     reached = trial(upper)
-    if reached is not None:
-        return reached
-    low, high, best = 0.0, upper, 0.0
+    return between(0, upper, resolution, trial) if reached is None else reached
+
+
+def highest_passing_from(lower: float, upper: float, parts: int, trial: Trial) -> float:
+    """The same for trials that take the longer the larger the value: doubles from `lower` until one fails.
+
+    The resolution is the failed value by `parts`.
+    """
+    best, value = 0.0, min(lower, upper)
+    while (reached := trial(value)) is not None:
+        best = reached
+        if value == upper:
+            return best
+        value = min(value * 2, upper)
+    return max(best, between(best, value, value / parts, trial))
+
+
+def between(low: float, high: float, resolution: float, trial: Trial) -> float:
+    """0 when none passed; low has passed, high has not."""
+    best = 0.0
     while high - low > resolution:
         middle = (low + high) / 2
         reached = trial(middle)

@@ -6,7 +6,7 @@ from statistics import median
 def number(value: float, digits: int | None = None) -> str:
     """Three significant digits, unless told how many after the point."""
     if digits is None:
-        digits = 0 if value >= 100 else 1 if value >= 10 else 2
+        digits = 0 if value >= 100 or value == 0 else 1 if value >= 10 else 2
     return f"{value:.{digits}f}"
 
 

@@ -14,13 +14,14 @@ from ..loads import DRAIN_SECONDS, SERVER_SECONDS, SLACK_SECONDS
 from ..metrics import Conditions, Figures, Group, Measurement, Metric
 from ..namespaces import Host
 from ..processes import Background, ProgramFailed
-from ..search import highest_passing, repeated
+from ..search import highest_passing, highest_passing_from, repeated
 from .staged import Stage, StagedSuite
 
-MOST_ADDRESSES = 131072
+FEWEST_ADDRESSES, MOST_ADDRESSES = 1024, 131072
+ADDRESS_PARTS = 128  # the resolution is the first number that failed divided by this
 LARGER_TABLE = 65536
-ADDRESS_RESOLUTION = 64
-SAFE_RATE = 40_000  # frames per second that every contender forwards
+RATE_ADDRESSES = 1024  # with fewer a burst fits in a queue, at any rate
+SAFE_RATE = 10_000  # frames per second that every contender forwards
 RATE_STEPS = 32  # the resolution is the sender's own limit divided by this
 TRIALS = 2
 ROUNDS = 3
@@ -28,7 +29,7 @@ ROUNDS = 3
 CAPACITY_GROUP = Group(
     "Address caching capacity",
     f"RFC 2889, section 5.7: the most addresses of which none is flooded, by binary search up to {MOST_ADDRESSES}, "
-    f"at {SAFE_RATE} frames per second. Resolution: {ADDRESS_RESOLUTION} addresses.",
+    f"at {SAFE_RATE} frames per second.",
 )
 RATE_GROUP = Group(
     "Address learning rate",
@@ -51,14 +52,14 @@ class AddressTests:
             rate = self.learn(contender, conditions, int(addresses), SAFE_RATE)
             return None if rate is None else int(addresses)
 
-        found = int(highest_passing(MOST_ADDRESSES, ADDRESS_RESOLUTION, repeated(TRIALS, trial)))
+        found = int(highest_passing_from(FEWEST_ADDRESSES, MOST_ADDRESSES, ADDRESS_PARTS, repeated(TRIALS, trial)))
         self.capacities[contender.name] = found
         return {CAPACITY: found}
 
     def rate(self, contender: Contender, conditions: Conditions) -> Figures:
         addresses = self.capacities.get(contender.name, 0) // 2
-        if not addresses:
-            raise ProgramFailed("its capacity is not known")
+        if addresses < RATE_ADDRESSES:
+            raise ProgramFailed(f"its capacity was not found, or is below {2 * RATE_ADDRESSES}")
 
         def trial(rate: float) -> float | None:
             return self.learn(contender, conditions, addresses, rate)
