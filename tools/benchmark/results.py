@@ -15,13 +15,13 @@ class Entry:
     """A contender as the results know it."""
 
     name: str
-    in_user_space: bool
+    is_peer: bool
     version: str | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, contender: Contender) -> "Entry":
-        return cls(contender.name, contender.in_user_space, contender.version(), contender.notes)
+        return cls(contender.name, contender.is_peer, contender.version(), contender.notes)
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def verdicts(results: Results, subject: str) -> list[Verdict]:
     """One for each goal, and for each peer where a goal is set against all of them. None without the subject."""
     if not results.has(subject):
         return []
-    peers = [entry.name for entry in results.entries if entry.in_user_space and entry.name != subject]
+    peers = [entry.name for entry in results.entries if entry.is_peer]
     found = []
     for metric in results.series:
         for goal in metric.goals:

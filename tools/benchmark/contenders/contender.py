@@ -30,7 +30,7 @@ class Contender:
 
     name: str
     stem: str  # of the names of its namespaces
-    in_user_space = True
+    is_peer = True  # a switch in user space that Martlet is set against
     packages: tuple[str, ...] = ()  # Debian's, beyond those of tools/lib/packages.sh
     programs: tuple[str, ...] = ()
     most_hosts = MOST_HOSTS

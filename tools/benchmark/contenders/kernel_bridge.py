@@ -10,7 +10,7 @@ BRIDGE = "br0"
 class KernelBridge(VethContender):
     SYSCTL = "net.bridge.bridge-nf-call-iptables"
 
-    in_user_space = False
+    is_peer = False
     has_partial_checksums = True
     most_hosts = 1023  # BR_MAX_PORTS is 1024, and port 0 is not given out (net/bridge/br_if.c)
 

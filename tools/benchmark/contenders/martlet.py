@@ -10,6 +10,7 @@ from .contender import INTERFACE, SUBNET4, SUBNET6, Contender, host
 
 class Martlet(Contender):
     NAME = "Martlet"
+    is_peer = False
     NETWORK = "bench"
 
     def __init__(self, binaries: Path, tell=lambda text: None, table_limit: int | None = None):

@@ -13,6 +13,7 @@ class Prototype(Contender):
 
     name = "C prototype"
     stem = "prototype"
+    is_peer = False  # but the same design
     connects_one_by_one = False
 
     def __init__(self, sources: Path):

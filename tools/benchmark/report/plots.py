@@ -9,7 +9,7 @@ from .numbers import number, spread
 from .scales import Scale, tick_label
 
 # Of dots(), in pixels.
-LABEL_WIDTH, PLOT_WIDTH, FIGURE_WIDTH = 176, 190, 92
+LABEL_WIDTH, PLOT_WIDTH, FIGURE_WIDTH = 172, 136, 104
 ROW_HEIGHT, TOP, AXIS_HEIGHT = 22, 6, 22
 
 # Of curves().
@@ -37,7 +37,7 @@ def dots(results: Results, metric: Metric, subject: str) -> str:
     """A row for each switch: the median as a large dot, the range as a line, each round as a small dot."""
     rows = [(entry.name, figures) for entry in results.entries if (figures := results.figures(metric, entry.name))]
     bounds = {bound for goal in metric.goals if (bound := place_of_goal(results, metric, goal)) is not None}
-    scale = Scale.over([value for _, figures in rows for value in figures] + list(bounds), PLOT_WIDTH)
+    scale = Scale.over([value for _, figures in rows for value in figures] + list(bounds), PLOT_WIDTH, metric.is_rate)
     bottom = TOP + ROW_HEIGHT * len(rows)
     marks = [grid(scale, bottom)]
     for index, (name, figures) in enumerate(rows):
@@ -63,7 +63,7 @@ def row(results: Results, metric: Metric, scale: Scale, y: float, name: str, fig
 
     tooltip = f"{name}: {spread(figures)} {metric.unit}"
     ratios = [] if name == results.base else results.ratios(metric, name)
-    ratio = f'<tspan class="quiet"> {number(median(ratios), 2)} x</tspan>' if ratios else ""
+    ratio = f'<tspan class="quiet"> {number(median(ratios))} x</tspan>' if ratios else ""
     rounds = "".join(f'<circle class="round" cx="{x(value):.1f}" cy="{y}" r="2"/>' for value in figures)
     return (
         f'<g class="{colour(name)}"><title>{escape(tooltip)}</title>'
@@ -100,7 +100,8 @@ def curves(results: Results, metrics: list[Metric]) -> str:
         for entry in results.entries
     }
     points = {name: found for name, found in points.items() if found}
-    scale = Scale.over([v for found in points.values() for _, figures in found for v in figures], CURVE_HEIGHT)
+    every = [value for found in points.values() for _, figures in found for value in figures]
+    scale = Scale.over(every, CURVE_HEIGHT, metrics[0].is_rate)
     step = CURVE_WIDTH / max(1, len(metrics) - 1)
     marks = [curve_axes(scale, metrics, step)]
     marks += [line(scale, metrics, step, name, found) for name, found in points.items()]

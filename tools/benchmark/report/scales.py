@@ -18,11 +18,15 @@ class Scale:
     is_logarithmic: bool
 
     @classmethod
-    def over(cls, values: list[float], length: float) -> "Scale":
-        """Linear from 0, or logarithmic over whole powers of ten where the figures lie far apart."""
+    def over(cls, values: list[float], length: float, is_rate: bool) -> "Scale":
+        """Linear from 0; logarithmic over whole powers of ten for times and costs that lie far apart.
+
+        Rates are always linear: there the small ones are those that need not be read to the digit.
+        """
         positive = [value for value in values if value > 0]
         largest = max(positive, default=1.0)
-        if len(positive) == len(values) and largest / min(positive, default=1.0) > LOGARITHMIC_FROM:
+        is_wide = len(positive) == len(values) and largest / min(positive, default=1.0) > LOGARITHMIC_FROM
+        if is_wide and not is_rate:
             low = 10.0 ** math.floor(math.log10(min(positive)))
             return cls(low, 10.0 ** math.ceil(math.log10(largest)), length, True)
         step = nice_step(largest)

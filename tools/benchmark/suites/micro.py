@@ -26,7 +26,7 @@ class MicroSuite:
         if not text.strip():
             results.leave_out(Martlet.NAME, "all", "tools/micro counted nothing: is valgrind installed?")
             return
-        results.entries = [Entry(Martlet.NAME, in_user_space=True)]
+        results.entries = [Entry(Martlet.NAME, is_peer=False)]
         results.rounds = 1
         for count in json.loads(text):
             goals = () if count["threshold"] is None else (at_most(count["threshold"], Against.NOTHING),)

@@ -22,22 +22,26 @@ class Numbers(unittest.TestCase):
 
 class Scales(unittest.TestCase):
     def test_is_linear_from_zero(self):
-        scale = Scale.over([20, 31], 100)
+        scale = Scale.over([20, 31], 100, is_rate=False)
         self.assertEqual((scale.low, scale.high, scale.is_logarithmic), (0, 40, False))
         self.assertEqual(scale.ticks(), [0, 10, 20, 30, 40])
         self.assertEqual(scale.place(20), 50)
 
     def test_is_logarithmic_where_figures_lie_far_apart(self):
-        scale = Scale.over([0.5, 900], 100)
+        scale = Scale.over([0.5, 900], 100, is_rate=False)
         self.assertEqual((scale.low, scale.high, scale.is_logarithmic), (0.1, 1000, True))
         self.assertAlmostEqual(scale.place(10), 50)
         self.assertEqual([tick_label(tick) for tick in scale.ticks()], ["0.1", "1", "10", "100", "1000"])
 
+    def test_is_linear_for_rates(self):
+        self.assertFalse(Scale.over([0.5, 900], 100, is_rate=True).is_logarithmic)
+
     def test_holds_what_it_is_made_for(self):
         for values in ([0.0], [0.0, 5000.0], [1.0], [99.9, 100.1], [1e-3, 1e6]):
-            scale = Scale.over(values, 100)
-            for value in values:
-                self.assertTrue(0 <= scale.place(value) <= 100, f"{value} of {values}")
+            for is_rate in (False, True):
+                scale = Scale.over(values, 100, is_rate)
+                for value in values:
+                    self.assertTrue(0 <= scale.place(value) <= 100, f"{value} of {values}")
 
 
 class Markdown(unittest.TestCase):
