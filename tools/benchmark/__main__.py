@@ -1,70 +1,77 @@
 """tools/bench: switches side by side, in interleaved rounds, as ratios to the kernel bridge."""
 
-import argparse
 import json
+import resource
 import sys
-from pathlib import Path
+from argparse import Namespace
 
-from .contenders import Contender, KernelBridge, Martlet, Prototype
-from .measurements import SUITES, Conditions
+from .contenders import Martlet
+from .machine import busy_remark, facts
+from .metrics import Conditions
+from .options import parse
 from .processes import ProgramFailed
-from .session import introduction, machine, measure, progress, standing
+from .progress import progress
+from .report.markdown import document
+from .report.page import page
+from .results import Entry, Results, verdicts
+from .suites import SUITES
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
-    parser.add_argument("--suite", choices=SUITES, default="l2", help="what to measure (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=3, help="seconds a measurement (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="two rounds of a second: to see that it works")
-    parser.add_argument("--congestion-control", default="cubic", metavar="NAME", help="TCP's (default: %(default)s)")
-    parser.add_argument("--prototype", type=Path, metavar="DIR", help="measure the C prototype DIR/sw.c as well")
-    parser.add_argument("--without-martlet", action="store_true", help="measure the others only")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round to this file")
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
-    parser.add_argument("--binaries", type=Path, required=True, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.quick:
-        options.rounds, options.seconds = 2, 1
-    if options.rounds < 1 or options.seconds <= 0:
-        parser.error("--rounds and --seconds must be above 0")
-    return options
-
-
-def choose_contenders(options: argparse.Namespace) -> list[Contender]:
-    chosen: list[Contender] = [KernelBridge(call_iptables=False), KernelBridge(call_iptables=True)]
-    if not options.without_martlet:
-        chosen.append(Martlet(options.binaries))
-    if options.prototype:
-        chosen.append(Prototype(options.prototype))
-    for contender in chosen:
+def measure(name: str, options: Namespace) -> Results:
+    suite = SUITES[name]
+    load = options.binaries / "martlet-load"
+    conditions = Conditions(options.seconds, options.congestion_control, load, options.instructions)
+    results = Results(suite.name, suite.title, options.rounds, options.seconds, facts(conditions))
+    if suite.is_timed and (remark := busy_remark()):
+        progress(f"Warning: {remark}")
+        results.remarks.append(remark)
+    present = []
+    for contender in options.contenders if suite.is_timed else []:
         if reason := contender.missing():
+            results.leave_out(contender.name, "all", reason)
             progress(f"left out: {contender.name}: {reason}")
-    return [contender for contender in chosen if not contender.missing()]
+        else:
+            present.append(contender)
+    chosen = suite.choose(present)
+    results.entries = [Entry.of(contender) for contender in chosen]
+    suite.run(chosen, conditions, results)
+    return results
+
+
+def show(results: Results, options: Namespace):
+    """On standard output, and in the files that were asked for."""
+    forms = {
+        "json": json.dumps(results.as_json(), indent=1) + "\n",
+        "md": document(results, Martlet.NAME),
+        "html": page(results, Martlet.NAME),
+    }
+    print(forms["md"], flush=True)
+    for file, form in ((options.json, "json"), (options.html, "html")):
+        if file:
+            file.write_text(forms[form])
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
+        for form, text in forms.items():
+            (options.output / f"{results.suite}.{form}").write_text(text)
 
 
 def main() -> int:
-    options = arguments()
-    conditions = Conditions(options.seconds, options.congestion_control, options.binaries / "martlet-load")
-    contenders = choose_contenders(options)
-    with standing(contenders):
-        results = measure(contenders, SUITES[options.suite], conditions, options.rounds)
+    options = parse()
+    if options.packages:
+        timed = any(SUITES[name].is_timed for name in options.suites)
+        print(*sorted({package for contender in options.contenders for package in contender.packages if timed}))
+        return 0
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # inherited by every switch: a port is a descriptor
 
-    print(introduction(options.suite, options.rounds, conditions))
-    print(f"Ratios are to '{results.base}', round by round.\n")
-    print(results.table(goals_of=Martlet.name))
-    print()
-    missed = [] if options.without_martlet else results.missed_goals(Martlet.name)
-    for line in missed:
-        print(f"Goal missed. {line}")
-    if options.json:
-        record = {
-            "suite": options.suite,
-            "seconds": options.seconds,
-            "machine": machine(conditions),
-            "results": results.as_json(),
-        }
-        options.json.write_text(json.dumps(record, indent=2) + "\n")
+    missed = False
+    for source in options.render or options.suites:
+        results = Results.from_json(json.loads(source.read_text())) if options.render else measure(source, options)
+        show(results, options)
+        for verdict in verdicts(results, Martlet.NAME):
+            if not verdict.is_met:
+                progress(f"Goal missed. {verdict}")
+                missed = True
     return 1 if missed and options.check else 0
 
 

@@ -1,13 +1,18 @@
-"""tools/demo: the bench with one round, told step by step."""
+"""tools/demo: the bench with one round and two switches, told step by step."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from .contenders import KernelBridge, Martlet
-from .measurements import SUITES, Conditions
+from .machine import facts
+from .metrics import Conditions
 from .processes import ProgramFailed
-from .session import introduction, measure, progress, standing
+from .progress import progress
+from .report.markdown import comparison
+from .results import Entry, Results, verdicts
+from .suites import l2
+from .suites.staged import Stage, run_stage, standing
 
 PINGS = 3
 
@@ -41,23 +46,26 @@ def show_reachability(martlet: Martlet):
 def main():
     options = arguments()
     conditions = Conditions(options.seconds, "cubic", options.binaries / "martlet-load")
-    bridge, martlet = KernelBridge(call_iptables=False), Martlet(options.binaries, tell=show_command)
+    contenders = [KernelBridge(call_iptables=False), martlet := Martlet(options.binaries, tell=show_command)]
+    results = Results("demo", "", 1, options.seconds, facts(conditions), [Entry.of(c) for c in contenders])
 
     step("A network with two sandboxes on martletd, and the same on the kernel bridge")
-    with standing([bridge, martlet]):
+    with standing(contenders, 2, results):
+        martlet.thaw()
         for command in (("network", "ls"), ("endpoint", "ls")):
             show_output(martlet.command(*command))
         step("Do they reach each other?")
         show_reachability(martlet)
         step("Both are measured in turn, by the same programs")
-        results = measure([bridge, martlet], SUITES["l2"], conditions, rounds=1)
+        run_stage(Stage(2, l2.main_measurements()), contenders, conditions, results)
         step("Taking everything away")
 
-    print(f"\n{introduction('l2', 1, conditions)}\n")
-    print(results.table(goals_of=Martlet.name))
+    print("\n" + "; ".join(f"{name} {value}" for name, value in results.machine.items()) + "\n")
+    print(comparison(results, martlet.name))
     print("\nOne round shows the order of magnitude. tools/bench measures several and says how far they spread.")
-    for line in results.missed_goals(Martlet.name):
-        print(f"Goal missed in this round. {line}")
+    for verdict in verdicts(results, martlet.name):
+        if not verdict.is_met:
+            print(f"Goal missed in this round. {verdict}")
 
 
 if __name__ == "__main__":

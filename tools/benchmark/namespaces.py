@@ -34,8 +34,12 @@ class Namespace:
         # Not `ip netns exec`, which also makes a mount namespace: a sandbox that martletd mounts must show out here.
         return ["nsenter", f"--net={NAMED / self.name}", "--", *command]
 
-    def run(self, *command: str | Path, timeout: float = 60.0) -> str:
-        return run(*self.command(*command), timeout=timeout)
+    def run(self, *command: str | Path, timeout: float = 60.0, text: str = "") -> str:
+        return run(*self.command(*command), timeout=timeout, text=text)
+
+    def batch(self, *commands: str):
+        """Lets one `ip` carry out several commands."""
+        self.run("ip", "-batch", "-", text="\n".join(commands) + "\n")
 
     def start(self, *command: str | Path) -> Background:
         return Background(*self.command(*command))
@@ -49,10 +53,20 @@ class Namespace:
         server.wait_until(lambda: self._is_bound(server.pid, protocol, port), f"{protocol} port {port}")
         return server
 
+    def has_interface(self, pid: int, interface: str) -> bool:
+        """Whether the process that was started in here has got so far, and the interface is there."""
+        if not self._has_entered(pid):
+            return False
+        rows = Path(f"/proc/{pid}/net/dev").read_text().splitlines()
+        return any(row.partition(":")[0].strip() == interface for row in rows)
+
+    def _has_entered(self, pid: int) -> bool:
+        """Before nsenter has, what /proc shows of the process is still of the namespace that we are in."""
+        return os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat(NAMED / self.name).st_ino
+
     def _is_bound(self, pid: int, protocol: str, port: int) -> bool:
         try:
-            # Before nsenter has entered, the tables of the process are still those of the namespace we are in.
-            if os.stat(f"/proc/{pid}/ns/net").st_ino != os.stat(NAMED / self.name).st_ino:
+            if not self._has_entered(pid):
                 return False
             rows = [
                 row.split()
@@ -80,7 +94,15 @@ class Host:
         self.namespace.run("tc", "qdisc", "replace", "dev", self.interface, "root", "noqueue")
 
     def mtu(self) -> int:
-        return json.loads(self.namespace.run("ip", "-j", "link", "show", "dev", self.interface))[0]["mtu"]
+        return self._link()["mtu"]
+
+    def received(self) -> tuple[int, int]:
+        """Frames and bytes, Ethernet headers included, that the interface has taken from the switch."""
+        counters = self._link()["stats64"]["rx"]
+        return counters["packets"], counters["bytes"]
+
+    def _link(self) -> dict:
+        return json.loads(self.namespace.run("ip", "-j", "-s", "link", "show", "dev", self.interface))[0]
 
     def ping(self, address: str, count: int = 1) -> str:
         return self.namespace.run("ping", "-n", "-i", "0.2", "-c", str(count), "-w", "10", address)

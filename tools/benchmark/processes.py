@@ -1,6 +1,7 @@
 """Programs that run to their end, and programs that run beside us."""
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,11 +17,11 @@ class ProgramFailed(Exception):
     """A program that we depend on did not do its work; the message says which, and what it said."""
 
 
-def run(*command: str | Path, timeout: float = 60.0) -> str:
-    """Runs a program to its end and returns its standard output."""
+def run(*command: str | Path, timeout: float = 60.0, text: str = "") -> str:
+    """Runs a program to its end and returns its standard output. text: what it reads from standard input."""
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout)
+        done = subprocess.run(words, capture_output=True, text=True, input=text, timeout=timeout)
     except FileNotFoundError as missing:
         raise ProgramFailed(f"{words[0]} is not installed") from missing
     except subprocess.TimeoutExpired as expired:
@@ -59,8 +60,7 @@ class Background:
         """Waits for a condition, and fails at once when the program ends before it holds."""
         deadline = time.monotonic() + START_SECONDS
         while not condition():
-            if self.process.poll() is not None:
-                raise ProgramFailed(f"{' '.join(self.words)} ended: {last_lines(self.read(self.log))}")
+            self.require_running()
             if time.monotonic() > deadline:
                 raise ProgramFailed(
                     f"{' '.join(self.words)}: {awaited} not seen in {START_SECONDS:g} s: "
@@ -70,6 +70,24 @@ class Background:
 
     def wait_for_line(self, line: str):
         self.wait_until(lambda: line in (self.read(self.output) + self.read(self.log)).splitlines(), f"'{line}'")
+
+    def signal(self, number: signal.Signals):
+        """Does nothing when the program has ended."""
+        self.process.send_signal(number)
+
+    def require_running(self):
+        if self.process.poll() is not None:
+            raise ProgramFailed(f"{' '.join(self.words)} ended: {last_lines(self.read(self.log))}")
+
+    def finish(self, timeout: float) -> str:
+        """Waits for its end, which must be a success, and returns what it had written to standard output."""
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired as expired:
+            raise ProgramFailed(f"{' '.join(self.words)}: no end after {timeout:g} s") from expired
+        if status != 0:
+            raise ProgramFailed(f"{' '.join(self.words)}: {last_lines(self.read(self.log)) or status}")
+        return self.read(self.output)
 
     def stop(self) -> str:
         """Ends the program by SIGTERM and returns what it had written to standard output."""

@@ -1,96 +1,191 @@
-"""Figures of all rounds, their ratios pair by pair, and how they are printed."""
+"""Figures of all rounds and their ratios pair by pair; as JSON and back."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import median
 
-from .measurements import Metric
+from .contenders import Contender
+from .metrics import Against, Goal, Group, Metric
 
-Series = list[float]
+Series = list[float | None]  # one for each round; None where there is no figure
+FORMAT = 1  # of the JSON
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contender as the results know it."""
+
+    name: str
+    is_peer: bool
+    version: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, contender: Contender) -> "Entry":
+        return cls(contender.name, contender.is_peer, contender.version(), contender.notes)
+
+
+@dataclass(frozen=True)
+class Absence:
+    """A figure that is not there, or all of a contender's, and why. for_good: there is no sense in trying again."""
+
+    contender: str
+    what: str
+    reason: str
+    for_good: bool = False
 
 
 @dataclass
 class Results:
-    """One figure for each metric, contender and round. The first contender is the base of all ratios."""
+    """What one suite found. The first entry is the base of all ratios."""
 
-    contenders: list[str]
+    suite: str
+    title: str
+    rounds: int
+    seconds: float  # of one measurement
+    machine: dict[str, str]
+    entries: list[Entry] = field(default_factory=list)
+    absences: list[Absence] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     series: dict[Metric, dict[str, Series]] = field(default_factory=dict)
 
     @property
     def base(self) -> str:
-        return self.contenders[0]
+        return self.entries[0].name if self.entries else ""
 
-    def record(self, contender: str, figures: dict[Metric, float]):
+    @property
+    def has_peers(self) -> bool:
+        return len(self.entries) > 1
+
+    def has(self, contender: str) -> bool:
+        return any(entry.name == contender for entry in self.entries)
+
+    def record(self, turn: int, contender: str, figures: dict[Metric, float]):
         for metric, value in figures.items():
-            self.series.setdefault(metric, {name: [] for name in self.contenders})[contender].append(value)
+            of_metric = self.series.setdefault(metric, {})
+            of_metric.setdefault(contender, [None] * self.rounds)[turn] = value
 
-    def ratios(self, metric: Metric, contender: str) -> Series:
+    def leave_out(self, contender: str, what: str, reason: str, for_good: bool = False):
+        absence = Absence(contender, what, " ".join(reason.split()), for_good)
+        if absence not in self.absences:
+            self.absences.append(absence)
+
+    def is_left_out(self, contender: str, what: str) -> bool:
+        """Whether it is so for good."""
+        return any((a.contender, a.what, a.for_good) == (contender, what, True) for a in self.absences)
+
+    def figures(self, metric: Metric, contender: str) -> list[float]:
+        """Those that there are."""
+        return [value for value in self.series[metric].get(contender, []) if value is not None]
+
+    def ratios(self, metric: Metric, contender: str, base: str | None = None) -> list[float]:
         """Each round's figure divided by the base's figure of the same round: drift between rounds cancels out."""
-        return [own / base for own, base in zip(self.series[metric][contender], self.series[metric][self.base])]
+        of_metric = self.series[metric]
+        pairs = zip(of_metric.get(contender, []), of_metric.get(base or self.base, []))
+        return [own / other for own, other in pairs if own is not None and other]
 
-    def missed_goals(self, contender: str) -> list[str]:
-        """One line for each goal that the contender's median ratio does not meet."""
-        return [
-            f"{metric.name}: {median(self.ratios(metric, contender)):.2f}, the goal is {metric.goal}"
-            for metric in self.series
-            if metric.goal and not metric.goal.is_met(median(self.ratios(metric, contender)))
-        ]
+    def groups(self) -> dict[Group, list[Metric]]:
+        groups: dict[Group, list[Metric]] = {}
+        for metric in self.series:
+            groups.setdefault(metric.group, []).append(metric)
+        return groups
 
-    def table(self, goals_of: str) -> str:
-        """Markdown: a row for each metric and contender, or for each metric where there are but two contenders."""
-        return self._comparison(goals_of) if len(self.contenders) == 2 else self._list(goals_of)
+    def as_json(self) -> dict:
+        return {
+            "format": FORMAT,
+            "suite": self.suite,
+            "title": self.title,
+            "rounds": self.rounds,
+            "seconds": self.seconds,
+            "machine": self.machine,
+            "remarks": self.remarks,
+            "switches": [asdict(entry) for entry in self.entries],
+            "left_out": [asdict(absence) for absence in self.absences],
+            "metrics": [metric_as_json(metric) | {"figures": self._figures_as_json(metric)} for metric in self.series],
+        }
 
-    def _list(self, goals_of: str) -> str:
-        rows = [["measurement", "switch", "median [min..max]", "unit", "ratio", "goal"]]
-        for metric, by_contender in self.series.items():
-            for contender in self.contenders:
-                is_base = contender == self.base
-                ratio = "1" if is_base else spread(self.ratios(metric, contender), digits=2)
-                goal = str(metric.goal) if metric.goal and contender == goals_of else ""
-                name = metric.name if is_base else ""
-                rows.append([name, contender, spread(by_contender[contender]), metric.unit, ratio, goal])
-        return markdown(rows)
-
-    def _comparison(self, goals_of: str) -> str:
-        base, other = self.contenders
-        rows = [["measurement", "unit", base, other, "ratio", "goal"]]
-        for metric, by_contender in self.series.items():
-            ratio = spread(self.ratios(metric, other), digits=2)
-            goal = str(metric.goal) if metric.goal and other == goals_of else ""
-            figures = [spread(by_contender[base]), spread(by_contender[other])]
-            rows.append([metric.name, metric.unit, *figures, ratio, goal])
-        return markdown(rows)
-
-    def as_json(self) -> list[dict]:
+    def _figures_as_json(self, metric: Metric) -> list[dict]:
         return [
             {
-                "metric": metric.name,
-                "unit": metric.unit,
-                "contender": contender,
-                "rounds": values,
-                "median": median(values),
-                "ratios": self.ratios(metric, contender),
-                "median_ratio": median(self.ratios(metric, contender)),
+                "switch": contender,
+                "rounds": rounds,
+                "median": median_of(self.figures(metric, contender)),
+                "median_ratio": median_of(self.ratios(metric, contender)),
             }
-            for metric, by_contender in self.series.items()
-            for contender, values in by_contender.items()
+            for contender, rounds in self.series[metric].items()
         ]
 
+    @classmethod
+    def from_json(cls, record: dict) -> "Results":
+        if record.get("format") != FORMAT:
+            raise ValueError(f"results of format {record.get('format')}; this program reads format {FORMAT}")
+        results = cls(*(record[key] for key in ("suite", "title", "rounds", "seconds", "machine")))
+        results.remarks = record["remarks"]
+        results.entries = [Entry(**entry | {"notes": tuple(entry["notes"])}) for entry in record["switches"]]
+        results.absences = [Absence(**absence) for absence in record["left_out"]]
+        for metric in record["metrics"]:
+            figures = {figure["switch"]: figure["rounds"] for figure in metric["figures"]}
+            results.series[metric_from_json(metric)] = figures
+        return results
 
-def number(value: float, digits: int | None = None) -> str:
-    """Three significant digits, unless told how many after the point."""
-    if digits is None:
-        digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    return f"{value:.{digits}f}"
+
+def metric_as_json(metric: Metric) -> dict:
+    goals = [
+        {"bound": goal.bound, "is_minimum": goal.is_minimum, "against": goal.against.value} for goal in metric.goals
+    ]
+    return {
+        "group": asdict(metric.group),
+        "name": metric.name,
+        "unit": metric.unit,
+        "is_rate": metric.is_rate,
+        "x": metric.x,
+        "goals": goals,
+    }
 
 
-def spread(values: Series, digits: int | None = None) -> str:
-    middle = number(median(values), digits)
-    if len(values) == 1:
-        return middle
-    return f"{middle} [{number(min(values), digits)}..{number(max(values), digits)}]"
+def metric_from_json(record: dict) -> Metric:
+    goals = tuple(Goal(goal["bound"], goal["is_minimum"], Against(goal["against"])) for goal in record["goals"])
+    return Metric(Group(**record["group"]), record["name"], record["unit"], record["is_rate"], goals, record["x"])
 
 
-def markdown(rows: list[list[str]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+def median_of(values: list[float]) -> float | None:
+    return median(values) if values else None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A goal, and what was reached: a ratio, or a figure where the goal is one. None when there is none."""
+
+    metric: Metric
+    goal: Goal
+    against: str
+    reached: float | None
+
+    @property
+    def is_met(self) -> bool:
+        return self.reached is not None and self.goal.is_met(self.reached)
+
+    @property
+    def bound(self) -> str:
+        unit = f" {self.metric.unit}" if self.goal.against is Against.NOTHING else f" x {self.against}"
+        return f"{'>=' if self.goal.is_minimum else '<='} {self.goal.bound:g}{unit}"
+
+    def __str__(self) -> str:
+        reached = "nothing was measured" if self.reached is None else f"{self.reached:.2f}"
+        return f"{self.metric.name}: {reached}, the goal is {self.bound}"
+
+
+def verdicts(results: Results, subject: str) -> list[Verdict]:
+    """One for each goal, and for each peer where a goal is set against all of them. None without the subject."""
+    if not results.has(subject):
+        return []
+    peers = [entry.name for entry in results.entries if entry.is_peer]
+    found = []
+    for metric in results.series:
+        for goal in metric.goals:
+            if goal.against is Against.NOTHING:
+                found.append(Verdict(metric, goal, "", median_of(results.figures(metric, subject))))
+                continue
+            for other in [results.base] if goal.against is Against.BASE else peers:
+                if results.figures(metric, other):
+                    found.append(Verdict(metric, goal, other, median_of(results.ratios(metric, subject, other))))
+    return found

@@ -27,3 +27,27 @@ missing_packages() {
     printf '%s\n' "$installed" | grep -qxF "$package" || printf '%s ' "$package"
   done
 }
+
+# install_peers PACKAGE...: installs those that are missing. One that cannot be installed is no failure: the benchmark
+# leaves out whoever needs it, and says so.
+install_peers() {
+  packages=$*
+  if [ -z "$packages" ] || ! command -v dpkg-query >/dev/null; then return; fi
+  missing=$(missing_packages)
+  if [ -z "$missing" ]; then return; fi
+  apt-get -qq update >/dev/null 2>&1 || true
+  for package in $missing; do
+    say "installing $package"
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
+      install "$package" >/dev/null 2>&1 </dev/null || say "apt-get could not install $package"
+    stop_services "$package"
+  done
+}
+
+# stop_services PACKAGE: Debian starts a service when it is installed; the benchmark starts what it needs by itself.
+stop_services() {
+  if [ ! -d /run/systemd/system ]; then return; fi
+  for unit in $(dpkg -L "$1" 2>/dev/null | sed -n 's|^.*/systemd/system/\([^/]*\.service\)$|\1|p'); do
+    systemctl --quiet disable --now "$unit" || true
+  done
+}

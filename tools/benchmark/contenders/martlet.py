@@ -1,0 +1,67 @@
+"""martletd in a namespace of its own, driven by the commands that a person would type."""
+
+import sys
+from pathlib import Path
+
+from ..namespaces import Host, Namespace
+from ..processes import ProgramFailed
+from .contender import INTERFACE, SUBNET4, SUBNET6, Contender, host
+
+
+class Martlet(Contender):
+    NAME = "Martlet"
+    is_peer = False
+    NETWORK = "bench"
+
+    def __init__(self, binaries: Path, tell=lambda text: None, table_limit: int | None = None):
+        super().__init__()
+        self.binaries = binaries
+        self.tell = tell
+        self.table_limit = table_limit
+        self.name = self.NAME if table_limit is None else f"{self.NAME}, fdb-limit {table_limit}"
+        self.stem = "martlet" if table_limit is None else f"martlet-{table_limit}"
+
+    def larger(self, addresses: int) -> Contender:
+        return Martlet(self.binaries, self.tell, addresses)
+
+    def start(self):
+        places = {"--state-dir": "state", "--socket": "sock", "--run-dir": "run"}
+        arguments = [word for flag, name in places.items() for word in (flag, str(self.directory / name))]
+        self.switch = self.create_namespace(f"{self.stem}-switch")
+        self.tell(f"martletd {' '.join(arguments)}")
+        daemon = self.switch.start(self.binaries / "martletd", *arguments)
+        self.processes.append(daemon)
+        daemon.wait_for_line("ready")
+        options = ["--no-gateway", "--subnet", SUBNET4, "--subnet", SUBNET6]
+        if self.table_limit is not None:
+            options += ["--fdb-limit", str(self.table_limit)]
+        self.command("network", "create", self.NETWORK, *options)
+
+    def create_sandbox(self, number: int) -> Namespace:
+        sandbox = f"{self.stem}-host{number}"
+        self.command("sandbox", "create", sandbox)
+        return Namespace(sandbox)
+
+    def connect(self, sandbox: Namespace, number: int) -> Host:
+        connected = host(sandbox, number)
+        places = ("--ip", connected.address, "--ip6", connected.address6, "--ifname", INTERFACE)
+        self.command("network", "connect", self.NETWORK, sandbox.name, *places)
+        return connected
+
+    def command(self, *arguments: str) -> str:
+        """Runs `martlet ARGUMENTS` and returns what it printed."""
+        self.tell(f"martlet {' '.join(arguments)}")
+        return self.switch.run(self.binaries / "martlet", "--socket", self.directory / "sock", *arguments)
+
+    def forget_addresses(self):
+        self.command("fdb", "flush", self.NETWORK)
+
+    def tear_down(self):
+        self.thaw()
+        try:
+            self.command("shutdown", "--purge")
+        except ProgramFailed as failure:
+            print(f"martlet shutdown --purge failed: {failure}", file=sys.stderr)
+        if left := [host.namespace.name for host in self.hosts if host.namespace.exists()]:
+            print(f"martlet shutdown --purge left {', '.join(left)} behind", file=sys.stderr)
+        super().tear_down()

@@ -1,0 +1,140 @@
+"""Traffic between two hosts, and what came of it. The generators are iperf3 and martlet-load."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from .cpu import busy_cpu_seconds
+from .metrics import Conditions
+from .namespaces import Host
+from .processes import ProgramFailed
+
+IPERF_PORT, LOAD_PORT = 5201, 7000
+REQUEST_PAYLOAD = 64  # bytes
+SERVER_SECONDS = 3600
+DRAIN_SECONDS = 0.2  # for what is still queued when the sender has ended
+SLACK_SECONDS = 30.0
+BULK_START_BYTES = 10_000_000  # past TCP's slow start
+
+
+Pair = tuple[Host, Host]  # a client and a server
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of a flood, and what it cost."""
+
+    sent: int
+    sent_per_second: float
+    received: int
+    received_per_second: float
+    cpu_seconds: float  # of the whole machine
+
+
+def tcp_bulk(client: Host, server: Host, conditions: Conditions, streams: int) -> tuple[float, float]:
+    """Gbit/s at the receiver, and CPU seconds of the whole machine for a gigabyte received."""
+    seconds = max(1, round(conditions.seconds))  # iperf3 takes whole seconds
+    with server.namespace.start_server("tcp", IPERF_PORT, "iperf3", "-s", "-1", "-p", str(IPERF_PORT)):
+        before = busy_cpu_seconds()
+        output = client.namespace.run(
+            *bulk_command(server, conditions, seconds), "-P", str(streams), timeout=seconds + SLACK_SECONDS
+        )
+        spent = busy_cpu_seconds() - before
+    received = json.loads(output)["end"]["sum_received"]
+    if not received["bytes"]:
+        raise ProgramFailed(f"no byte of a TCP stream arrived at {server.address}")
+    return received["bits_per_second"] / 1e9, spent / (received["bytes"] / 1e9)
+
+
+def bulk_command(server: Host, conditions: Conditions, seconds: int, port: int = IPERF_PORT) -> list[str]:
+    target = ["-c", server.address, "-p", str(port), "-t", str(seconds)]
+    return ["iperf3", "-J", *target, "-C", conditions.congestion_control]
+
+
+@contextmanager
+def bulk_in_background(client: Host, server: Host, conditions: Conditions) -> Iterator[None]:
+    """One TCP stream that runs at full speed when this is entered, and still does when it is left."""
+    with server.namespace.start_server("tcp", IPERF_PORT, "iperf3", "-s", "-1", "-p", str(IPERF_PORT)):
+        _, start = server.received()
+        with client.namespace.start(*bulk_command(server, conditions, SERVER_SECONDS)) as sender:
+            sender.wait_until(lambda: server.received()[1] - start > BULK_START_BYTES, "bulk traffic")
+            yield
+            sender.require_running()
+
+
+def small_frames(
+    client: Host, server: Host, conditions: Conditions, payload: int, rate: float = 0, spin: bool = False
+) -> Delivery:
+    """UDP from one socket to another. rate: datagrams per second; 0 sends as fast as possible."""
+    load, port = conditions.load, str(LOAD_PORT)
+    command = (load, "sink", port, "--seconds", str(SERVER_SECONDS), *(["--spin"] if spin else []))
+    with server.namespace.start_server("udp", LOAD_PORT, *command) as sink:
+        before = busy_cpu_seconds()
+        sender = flood(client, server.address, conditions, payload, rate)
+        spent = busy_cpu_seconds() - before
+        time.sleep(DRAIN_SECONDS)
+        receiver = json.loads(sink.stop())
+    return Delivery(
+        sender["sent"], sender["datagrams_per_second"], receiver["received"], receiver["datagrams_per_second"], spent
+    )
+
+
+def flood(client: Host, address: str, conditions: Conditions, payload: int, rate: float = 0) -> dict:
+    """What martlet-load tells of itself."""
+    output = client.namespace.run(
+        *(conditions.load, "flood", address, str(LOAD_PORT), "--payload", str(payload)),
+        *("--seconds", str(conditions.seconds), "--rate", str(rate)),
+        timeout=conditions.seconds + SLACK_SECONDS,
+    )
+    return json.loads(output)
+
+
+def round_trips(
+    client: Host, server: Host, conditions: Conditions, cpus: tuple[int, int] | None
+) -> tuple[float, float, float]:
+    """p50, p99 and p99.9 in microseconds. cpus: what client and server are pinned to; None leaves them free."""
+    load, port = conditions.load, str(LOAD_PORT)
+    control = ("--congestion-control", conditions.congestion_control)
+    client_cpu, server_cpu = [("--cpu", str(cpu)) for cpu in cpus] if cpus else [(), ()]
+    command = (load, "echo", port, "--seconds", str(SERVER_SECONDS), *server_cpu, *control)
+    with server.namespace.start_server("tcp", LOAD_PORT, *command):
+        output = client.namespace.run(
+            *(load, "latency", "tcp", server.address, port, "--payload", str(REQUEST_PAYLOAD)),
+            *("--seconds", str(conditions.seconds), *client_cpu, *control),
+            timeout=conditions.seconds + SLACK_SECONDS,
+        )
+    figures = json.loads(output)
+    return figures["p50_us"], figures["p99_us"], figures["p999_us"]
+
+
+def parallel_small_frames(pairs: list[Pair], conditions: Conditions, payload: int) -> float:
+    """Datagrams per second that all servers get, while every client sends as fast as it can."""
+    with ExitStack() as stack:
+        sinks, senders = [], []
+        for port, (_, server) in enumerate(pairs, LOAD_PORT):
+            command = (conditions.load, "sink", str(port), "--seconds", str(SERVER_SECONDS))
+            sinks.append(stack.enter_context(server.namespace.start_server("udp", port, *command)))
+        for port, (client, server) in enumerate(pairs, LOAD_PORT):
+            command = (conditions.load, "flood", server.address, str(port), "--payload", str(payload))
+            sender = client.namespace.start(*command, "--seconds", str(conditions.seconds))
+            senders.append(stack.enter_context(sender))
+        for sender in senders:
+            sender.finish(conditions.seconds + SLACK_SECONDS)
+        time.sleep(DRAIN_SECONDS)
+        return sum(json.loads(sink.stop())["datagrams_per_second"] for sink in sinks)
+
+
+def parallel_bulk(pairs: list[Pair], conditions: Conditions) -> float:
+    """Gbit/s that all servers get, over one TCP stream a pair."""
+    seconds = max(1, round(conditions.seconds))
+    with ExitStack() as stack:
+        for port, (_, server) in enumerate(pairs, IPERF_PORT):
+            stack.enter_context(server.namespace.start_server("tcp", port, "iperf3", "-s", "-1", "-p", str(port)))
+        senders = [
+            stack.enter_context(client.namespace.start(*bulk_command(server, conditions, seconds, port)))
+            for port, (client, server) in enumerate(pairs, IPERF_PORT)
+        ]
+        reports = [json.loads(sender.finish(seconds + SLACK_SECONDS)) for sender in senders]
+    return sum(report["end"]["sum_received"]["bits_per_second"] for report in reports) / 1e9

@@ -1,0 +1,23 @@
+"""What is measured, by the names that tools/bench takes."""
+
+from typing import Protocol
+
+from ..contenders import Contender
+from ..metrics import Conditions
+from ..results import Results
+from . import l2, mac, micro, scale
+
+
+class Suite(Protocol):
+    name: str
+    title: str
+    is_timed: bool  # its figures are of time, on switches that take turns
+
+    def choose(self, contenders: list[Contender]) -> list[Contender]:
+        """Those of the suite, from those that were asked for and are there."""
+
+    def run(self, contenders: list[Contender], conditions: Conditions, results: Results):
+        """Measures, and enters into the results what was found and what was left out."""
+
+
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (l2.SUITE, scale.SUITE, mac.SUITE, micro.SUITE)}
