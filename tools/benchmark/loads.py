@@ -1,17 +1,18 @@
-"""Traffic between two hosts, and what came of it. The generators are iperf3 and martlet-load."""
+"""Traffic between two hosts, and what came of it. The generator is martlet-load."""
 
 import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from .cpu import busy_cpu_seconds
 from .metrics import Conditions
 from .namespaces import Host
 from .processes import ProgramFailed
 
-IPERF_PORT, LOAD_PORT = 5201, 7000
+STREAM_PORT, LOAD_PORT = 5201, 7000
 REQUEST_PAYLOAD = 64  # bytes
 SERVER_SECONDS = 3600
 DRAIN_SECONDS = 0.2  # for what is still queued when the sender has ended
@@ -33,32 +34,37 @@ class Delivery:
     cpu_seconds: float  # of the whole machine
 
 
-def tcp_bulk(client: Host, server: Host, conditions: Conditions, streams: int) -> tuple[float, float]:
-    """Gbit/s at the receiver, and CPU seconds of the whole machine for a gigabyte received."""
-    seconds = max(1, round(conditions.seconds))  # iperf3 takes whole seconds
-    with server.namespace.start_server("tcp", IPERF_PORT, "iperf3", "-s", "-1", "-p", str(IPERF_PORT)):
+def tcp_bulk(
+    client: Host, server: Host, conditions: Conditions, streams: int, threads: int
+) -> tuple[float, float]:
+    """Gbit/s at the receiver, and CPU seconds of the whole machine for a gigabyte received. threads: at each end."""
+    share = ("--streams", str(streams), "--threads", str(threads))
+    with server.namespace.start_server("tcp", STREAM_PORT, *sink_command(conditions, *share)) as sink:
         before = busy_cpu_seconds()
-        output = client.namespace.run(
-            *bulk_command(server, conditions, seconds), "-P", str(streams), timeout=seconds + SLACK_SECONDS
-        )
+        client.namespace.run(*stream_command(server, conditions, *share), timeout=conditions.seconds + SLACK_SECONDS)
         spent = busy_cpu_seconds() - before
-    received = json.loads(output)["end"]["sum_received"]
+        received = json.loads(sink.finish(SLACK_SECONDS))
     if not received["bytes"]:
         raise ProgramFailed(f"no byte of a TCP stream arrived at {server.address}")
     return received["bits_per_second"] / 1e9, spent / (received["bytes"] / 1e9)
 
 
-def bulk_command(server: Host, conditions: Conditions, seconds: int, port: int = IPERF_PORT) -> list[str]:
-    target = ["-c", server.address, "-p", str(port), "-t", str(seconds)]
-    return ["iperf3", "-J", *target, "-C", conditions.congestion_control]
+def stream_command(server: Host, conditions: Conditions, *options: str, port: int = STREAM_PORT) -> list[str | Path]:
+    target = [conditions.load, "stream", server.address, str(port), "--seconds", str(conditions.seconds)]
+    return [*target, "--congestion-control", conditions.congestion_control, *options]
+
+
+def sink_command(conditions: Conditions, *options: str, port: int = STREAM_PORT) -> list[str | Path]:
+    command = [conditions.load, "stream-sink", str(port), "--seconds", str(SERVER_SECONDS)]
+    return [*command, "--congestion-control", conditions.congestion_control, *options]
 
 
 @contextmanager
 def bulk_in_background(client: Host, server: Host, conditions: Conditions) -> Iterator[None]:
     """One TCP stream that runs at full speed when this is entered, and still does when it is left."""
-    with server.namespace.start_server("tcp", IPERF_PORT, "iperf3", "-s", "-1", "-p", str(IPERF_PORT)):
+    with server.namespace.start_server("tcp", STREAM_PORT, *sink_command(conditions)):
         _, start = server.received()
-        with client.namespace.start(*bulk_command(server, conditions, SERVER_SECONDS)) as sender:
+        with client.namespace.start(*stream_command(server, replace(conditions, seconds=SERVER_SECONDS))) as sender:
             sender.wait_until(lambda: server.received()[1] - start > BULK_START_BYTES, "bulk traffic")
             yield
             sender.require_running()
@@ -128,13 +134,15 @@ def parallel_small_frames(pairs: list[Pair], conditions: Conditions, payload: in
 
 def parallel_bulk(pairs: list[Pair], conditions: Conditions) -> float:
     """Gbit/s that all servers get, over one TCP stream a pair."""
-    seconds = max(1, round(conditions.seconds))
     with ExitStack() as stack:
-        for port, (_, server) in enumerate(pairs, IPERF_PORT):
-            stack.enter_context(server.namespace.start_server("tcp", port, "iperf3", "-s", "-1", "-p", str(port)))
-        senders = [
-            stack.enter_context(client.namespace.start(*bulk_command(server, conditions, seconds, port)))
-            for port, (client, server) in enumerate(pairs, IPERF_PORT)
+        sinks = [
+            stack.enter_context(server.namespace.start_server("tcp", port, *sink_command(conditions, port=port)))
+            for port, (_, server) in enumerate(pairs, STREAM_PORT)
         ]
-        reports = [json.loads(sender.finish(seconds + SLACK_SECONDS)) for sender in senders]
-    return sum(report["end"]["sum_received"]["bits_per_second"] for report in reports) / 1e9
+        senders = [
+            stack.enter_context(client.namespace.start(*stream_command(server, conditions, port=port)))
+            for port, (client, server) in enumerate(pairs, STREAM_PORT)
+        ]
+        for sender in senders:
+            sender.finish(conditions.seconds + SLACK_SECONDS)
+        return sum(json.loads(sink.finish(SLACK_SECONDS))["bits_per_second"] for sink in sinks) / 1e9

@@ -29,7 +29,6 @@ def facts(conditions: Conditions) -> dict[str, str]:
         "congestion control": conditions.congestion_control,
         "MTU": str(MTU),
         "bridge-nf-call-iptables": "0 unless named" if KernelBridge.has_br_netfilter() else "absent",
-        "iperf3": run("iperf3", "--version").split()[1],
     }
 
 

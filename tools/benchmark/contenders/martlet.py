@@ -1,5 +1,6 @@
 """martletd in a namespace of its own, driven by the commands that a person would type."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,13 +14,25 @@ class Martlet(Contender):
     is_peer = False
     NETWORK = "bench"
 
-    def __init__(self, binaries: Path, tell=lambda text: None, table_limit: int | None = None):
+    def __init__(
+        self, binaries: Path, tell=lambda text: None, table_limit: int | None = None, workers: int | None = None
+    ):
+        """None: the default."""
         super().__init__()
         self.binaries = binaries
         self.tell = tell
         self.table_limit = table_limit
-        self.name = self.NAME if table_limit is None else f"{self.NAME}, fdb-limit {table_limit}"
-        self.stem = "martlet" if table_limit is None else f"martlet-{table_limit}"
+        self.workers = workers
+        self.shares_table = workers is not None
+        changed = {"fdb-limit": table_limit, "workers": workers}
+        given = [f"{name} {value}" for name, value in changed.items() if value is not None]
+        self.name = ", ".join([self.NAME, *given])
+        self.stem = "-".join(["martlet", *(name.replace(" ", "-") for name in given)])
+
+    def missing(self) -> str | None:
+        if self.workers is not None and self.workers > os.cpu_count():
+            return f"{self.workers} workers need as many processors"
+        return super().missing()
 
     def larger(self, addresses: int) -> Contender:
         return Martlet(self.binaries, self.tell, addresses)
@@ -28,6 +41,10 @@ class Martlet(Contender):
         places = {"--state-dir": "state", "--socket": "sock", "--run-dir": "run"}
         arguments = [word for flag, name in places.items() for word in (flag, str(self.directory / name))]
         self.switch = self.create_namespace(f"{self.stem}-switch")
+        if self.workers is not None:
+            configuration = self.directory / "martlet.yaml"
+            configuration.write_text(f"workers: {self.workers}\n")
+            arguments += ["--config", str(configuration)]
         self.tell(f"martletd {' '.join(arguments)}")
         daemon = self.switch.start(self.binaries / "martletd", *arguments)
         self.processes.append(daemon)

@@ -26,8 +26,10 @@ TRIALS = 2  # of which one must lose nothing
 SEARCH_ROUNDS = 3  # a search is many trials already
 SEARCH_STEPS = 32  # the resolution is the sender's own limit divided by this
 
-BULK = Group("Bulk TCP", "iperf3, bits that arrive per second.")
-BULK_CPU = Group("CPU of bulk TCP", "Busy time of all CPUs (/proc/stat) while iperf3 ran, by what arrived.")
+BULK = Group(
+    "Bulk TCP", "Bits that arrive per second. One thread at each end for all streams, or one for each, as named."
+)
+BULK_CPU = Group("CPU of bulk TCP", "Busy time of all CPUs (/proc/stat) while the streams ran, by what arrived.")
 SMALL = Group(
     "Small frames",
     "UDP over IPv4, 60-byte frames, sent without pause; what the receiving program gets. A sink that blocks is woken, "
@@ -55,17 +57,14 @@ PER_PEER = at_least(3, Against.USER_SPACE)
 TCP_STREAMS = {1: (at_least(0.85), PER_PEER), 4: (at_least(0.8), PER_PEER), 16: ()}
 
 
-def streams_name(streams: int) -> str:
-    return "1 stream" if streams == 1 else f"{streams} streams"
-
-
-def tcp(streams: int) -> Measurement:
-    name = streams_name(streams)
-    rate = Metric(BULK, f"TCP, {name}", "Gbit/s", goals=TCP_STREAMS[streams])
+def tcp(streams: int, threads: int = 1) -> Measurement:
+    """threads: at each end; one that serves all streams, as iperf3 has it before 3.16, or one for each."""
+    name = "1 stream" if streams == 1 else f"{streams} streams" + (", a thread each" if threads > 1 else "")
+    rate = Metric(BULK, f"TCP, {name}", "Gbit/s", goals=() if threads > 1 else TCP_STREAMS[streams])
     cost = Metric(BULK_CPU, f"CPU per GB, {name}", "s", is_rate=False)
 
     def measure(contender: Contender, conditions: Conditions) -> Figures:
-        gigabits, cpu_seconds = tcp_bulk(*contender.hosts[:2], conditions, streams)
+        gigabits, cpu_seconds = tcp_bulk(*contender.hosts[:2], conditions, streams, threads)
         return {rate: gigabits, cost: cpu_seconds}
 
     return Measurement(rate.name, measure)
@@ -179,6 +178,7 @@ def further_measurements() -> list[Measurement]:
     shared = "Both ends on the first CPU: the kernel bridge then wakes no other."
     return [
         tcp(16),
+        tcp(4, threads=4),
         latency("Latency, ends free", "The scheduler places the ends.", None, (0.65, 0.85)),
         latency("Latency, ends on one CPU", shared, (first, first), (None, None)),
         latency("Latency, under bulk", "Beside one TCP bulk stream, ends free.", None, (None, 1.0), loaded=True),
