@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .processes import Background, run
+from .processes import COMMAND_SECONDS, Background, run
 
 NAMED = Path("/run/netns")
 TCP_LISTEN = "0A"
@@ -25,7 +25,9 @@ class Namespace:
         return namespace
 
     def delete(self):
-        run("ip", "netns", "del", self.name)
+        """Does nothing when it is gone."""
+        if self.exists():
+            run("ip", "netns", "del", self.name)
 
     def exists(self) -> bool:
         return (NAMED / self.name).exists()
@@ -34,7 +36,7 @@ class Namespace:
         # Not `ip netns exec`, which also makes a mount namespace: a sandbox that martletd mounts must show out here.
         return ["nsenter", f"--net={NAMED / self.name}", "--", *command]
 
-    def run(self, *command: str | Path, timeout: float = 60.0, text: str = "") -> str:
+    def run(self, *command: str | Path, timeout: float = COMMAND_SECONDS, text: str = "") -> str:
         return run(*self.command(*command), timeout=timeout, text=text)
 
     def batch(self, *commands: str):

@@ -82,13 +82,15 @@ class Contender:
 
     def tear_down(self):
         self.thaw()
-        for process in reversed(self.processes):
-            process.stop()
-        for namespace in self.namespaces:
-            namespace.delete()
-        if self._directory:
-            shutil.rmtree(self._directory)
+        namespaces, processes, directory = self.namespaces, self.processes, self._directory
+        # First, so that it can be set up again even when something here fails.
         self.hosts, self.namespaces, self.processes, self._directory = [], [], [], None
+        for process in reversed(processes):
+            process.stop()
+        for namespace in namespaces:
+            namespace.delete()
+        if directory:
+            shutil.rmtree(directory)
 
     def forget_addresses(self):
         """Empties the table of learned addresses."""

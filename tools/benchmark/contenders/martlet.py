@@ -75,10 +75,11 @@ class Martlet(Contender):
 
     def tear_down(self):
         self.thaw()
-        try:
-            self.command("shutdown", "--purge")
-        except ProgramFailed as failure:
-            print(f"martlet shutdown --purge failed: {failure}", file=sys.stderr)
+        if self.processes:
+            try:
+                self.command("shutdown", "--purge")
+            except ProgramFailed as failure:
+                print(f"martlet shutdown --purge failed: {failure}", file=sys.stderr)
         if left := [host.namespace.name for host in self.hosts if host.namespace.exists()]:
             print(f"martlet shutdown --purge left {', '.join(left)} behind", file=sys.stderr)
         super().tear_down()

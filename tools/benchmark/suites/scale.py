@@ -13,7 +13,7 @@ from ..processes import ProgramFailed
 from ..progress import Remaining, progress
 from ..results import Results
 from ..stalls import unstalled
-from .staged import give_up, make_alike, require_reachable, written
+from .staged import give_up, make_alike, require_reachable, take_away, written
 
 COUNTS = (2, 16, 64, 256, 1024)
 FLOWS = 4
@@ -89,7 +89,7 @@ def take_turn(count: int, contender: Contender, conditions: Conditions, results:
         try:
             return set_up_and_measure(count, hosts, contender, conditions)
         finally:
-            contender.tear_down()
+            take_away(contender)
 
     wait_until_quiet()
     try:

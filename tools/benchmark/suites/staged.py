@@ -47,7 +47,7 @@ def standing(contenders: list[Contender], hosts: int, results: Results) -> Itera
             if hosts > contender.most_hosts:
                 results.leave_out(contender.name, f"{hosts} hosts", f"it takes {contender.most_hosts} hosts at most")
                 continue
-            stack.callback(contender.tear_down)
+            stack.callback(take_away, contender)
             try:
                 contender.set_up(hosts)
                 make_alike(contender)
@@ -61,6 +61,14 @@ def standing(contenders: list[Contender], hosts: int, results: Results) -> Itera
             else:
                 present.append(contender)
         yield present
+
+
+def take_away(contender: Contender):
+    """Figures are not lost over what is left behind, which ends with the enclosure."""
+    try:
+        contender.tear_down()
+    except ProgramFailed as failure:
+        progress(f"{contender.name} was not taken away: {failure}")
 
 
 def make_alike(contender: Contender):
