@@ -20,7 +20,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case isolated
   /// It came faster than the switch read: the interface's packet socket was full.
   case receiveQueueFull
-  /// The kernel had it segmented in a way that virtio-net has no word for.
+  /// The kernel had it segmented in a way that virtio-net has no word for: inside a tunnel, say.
   case unsupportedOffload
 
   /// The port's interface is down, or its namespace is gone.

@@ -2,6 +2,7 @@ import CLiburing
 import CLinux
 import Datapath
 import Glibc
+import Wire
 
 // Packet sockets are read by recvmsg, since the VLAN tag stands beside the frame, and end differently from TAPs: an interface
 // that goes down reports ENETDOWN once, and the socket goes on when it is up again; one that is deleted reports the same
@@ -33,7 +34,21 @@ extension Worker {
       transmitter.buffers.release(buffer)
       return nil
     }
+    if isTunnelled(frame) {
+      engine.countUnseen(1, of: port, .unsupportedOffload)
+      transmitter.buffers.release(buffer)
+      return nil
+    }
     return FrameDescriptor(start: frame.baseAddress!, length: UInt32(frame.count), port: port, buffer: buffer)
+  }
+
+  /// A tunnel's frame that its sender left segmented (SKB_GSO_UDP_TUNNEL and the like): the kernel tells only what is inside
+  /// (virtio_net_hdr_from_skb), which no receiver would understand.
+  private func isTunnelled(_ frame: UnsafeMutableRawBufferPointer) -> Bool {
+    guard frame.count > VirtioNetHeader.length else { return false }
+    let header = VirtioNetHeader(loadingFrom: UnsafeRawPointer(frame.baseAddress!))
+    return header.segmentsInnerPacket(
+      of: UnsafeRawBufferPointer(frame).bytes.extracting(droppingFirst: VirtioNetHeader.length))
   }
 
   private mutating func receiveFailed(_ port: UInt16, _ code: Int32) {

@@ -109,3 +109,27 @@ public struct VirtioNetHeader: Hashable, Sendable {
       of: checksumOffset.littleEndian, toByteOffset: VirtioNetHeader.checksumOffsetOffset, as: UInt16.self)
   }
 }
+
+extension VirtioNetHeader {
+  /// It is a packet within the frame's packet that is to be segmented: a tunnel's, for which the header has no word.
+  /// - Parameter frame: from the Ethernet header on.
+  public func segmentsInnerPacket(of frame: RawSpan) -> Bool {
+    guard segmentation != .none, let ethernet = EthernetView(frame), let outer = EthernetPayload(ethernet) else {
+      return false
+    }
+    let expected: IPProtocol = segmentation.kind == .udp ? .udp : .tcp
+    switch outer.etherType {
+    case .ipv4:
+      guard let packet = IPv4View(outer.bytes) else { return false }
+      return packet.protocol != expected || checksumStarts(behind: outer.offset &+ packet.headerLength)
+    case .ipv6:
+      guard let packet = IPv6View(outer.bytes), let upper = IPv6UpperLayer(packet) else { return false }
+      return upper.protocol != expected || checksumStarts(behind: outer.offset &+ upper.offset)
+    default: return false
+    }
+  }
+
+  private func checksumStarts(behind transport: Int) -> Bool {
+    flags.contains(.needsChecksum) && Int(checksumStart) > transport
+  }
+}

@@ -1,6 +1,7 @@
 import CAllocations
 import Datapath
 import Glibc
+import Support
 import Testing
 
 @testable import LinuxIO
@@ -45,6 +46,29 @@ struct AllocationTests {
     run(10..<2010)
     // A few for the commands that read the counter; none for six thousand frames.
     #expect(fabric.allocationsOfWorker() - before < 16)
+  }
+
+  /// Tagged and not, whole and in segments, through two packet sockets.
+  @Test(.enabled(if: geteuid() == 0, "makes network namespaces, which needs root"), arguments: SwitchTests.modes)
+  func `no frame of a packet socket allocates`(mode: WorkerOptions.ReadMode) throws {
+    let bed = try PacketSocketTests.Bed(mode, mtu: 9000)
+    for end in ["left", "right"] { try bed.cable.ip("link", "set", end, "mtu", "9000") }
+    var random = SeededGenerator(seed: 7)
+    let messages = (0..<10).map { _ in SegmentationTests.superFrame(&random) }
+    let frames = [PacketSocketTests.frame(), PacketSocketTests.frame(tag: PacketSocketTests.tags[1])]
+    func run(_ rounds: Int) throws {
+      for round in 0..<rounds {
+        bed.near.send(message: messages[round % messages.count])
+        for frame in frames {
+          bed.near.send(frame)
+          while bed.far.receive() != frame {}
+        }
+      }
+    }
+    try run(10)
+    let before = bed.fabric.allocationsOfWorker()
+    try run(500)
+    #expect(bed.fabric.allocationsOfWorker() - before < 16)
   }
 }
 
