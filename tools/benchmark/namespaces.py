@@ -98,6 +98,9 @@ class Host:
     def mtu(self) -> int:
         return self._link()["mtu"]
 
+    def link_address(self) -> str:
+        return self._link()["address"]
+
     def received(self) -> tuple[int, int]:
         """Frames and bytes, Ethernet headers included, that the interface has taken from the switch."""
         counters = self._link()["stats64"]["rx"]
@@ -106,5 +109,6 @@ class Host:
     def _link(self) -> dict:
         return json.loads(self.namespace.run("ip", "-j", "-s", "link", "show", "dev", self.interface))[0]
 
-    def ping(self, address: str, count: int = 1) -> str:
-        return self.namespace.run("ping", "-n", "-i", "0.2", "-c", str(count), "-w", "10", address)
+    def ping(self, address: str, count: int = 1, seconds: int = 10) -> str:
+        """Until `count` were answered; seconds: how long at most."""
+        return self.namespace.run("ping", "-n", "-i", "0.2", "-c", str(count), "-w", str(seconds), address)
