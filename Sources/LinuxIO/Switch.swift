@@ -49,8 +49,12 @@ public final class Switch: Sendable {
   private let lostHandler: LostPorts
   public let options: WorkerOptions
 
-  /// One worker for every two processors, so that the programs that talk have a place to run.
-  public static var defaultWorkerCount: Int { max(1, processorCount / 2) }
+  /// Each worker is a queue, and so a descriptor, of every port: beyond these, only who asks for more gets them.
+  static let defaultWorkersMax = 8
+
+  /// Two where there are as many processors: while one moves bulk, the other answers. From four on, one for every two, so that the
+  /// programs that talk have a place to run.
+  public static var defaultWorkerCount: Int { min(processorCount, max(2, processorCount / 2), defaultWorkersMax) }
 
   static var processorCount: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
 

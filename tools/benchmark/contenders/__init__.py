@@ -13,16 +13,13 @@ from .vde import VDESwitch
 __all__ = ["Contender", "KernelBridge", "Martlet", "NotApplicable", "contenders"]
 
 
-SEVERAL_WORKERS = 2  # more than the default, where there are two processors
-
-
 def contenders(binaries: Path, prototype: Path | None) -> dict[str, Contender]:
     """By the names that --peers takes. Martlet comes next to the base: the less lies between, the less drifts."""
     every: dict[str, Contender] = {"bridge": KernelBridge(call_iptables=False), "martlet": Martlet(binaries)}
     if prototype:
         every["prototype"] = Prototype(prototype)
     return every | {
-        "martlet-workers": Martlet(binaries, workers=SEVERAL_WORKERS),
+        "martlet-one": Martlet(binaries, workers=1),
         "br_netfilter": KernelBridge(call_iptables=True),
         "ovs": OpenVSwitch(),
         "ovs-xdp": OpenVSwitch(over_xdp=True),
