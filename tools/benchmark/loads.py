@@ -97,22 +97,33 @@ def flood(client: Host, address: str, conditions: Conditions, payload: int, rate
     return json.loads(output)
 
 
-def round_trips(
-    client: Host, server: Host, conditions: Conditions, cpus: tuple[int, int] | None
-) -> tuple[float, float, float]:
-    """p50, p99 and p99.9 in microseconds. cpus: what client and server are pinned to; None leaves them free."""
+@dataclass(frozen=True)
+class RoundTrips:
+    """Times in microseconds."""
+
+    p50: float
+    p99: float
+    p999: float
+    cpu: float  # of the whole machine, for one round trip
+
+
+def round_trips(client: Host, server: Host, conditions: Conditions, cpus: tuple[int, int] | None) -> RoundTrips:
+    """cpus: what client and server are pinned to; None leaves them free."""
     load, port = conditions.load, str(LOAD_PORT)
     control = ("--congestion-control", conditions.congestion_control)
     client_cpu, server_cpu = [("--cpu", str(cpu)) for cpu in cpus] if cpus else [(), ()]
     command = (load, "echo", port, "--seconds", str(SERVER_SECONDS), *server_cpu, *control)
     with server.namespace.start_server("tcp", LOAD_PORT, *command):
+        before = busy_cpu_seconds()
         output = client.namespace.run(
             *(load, "latency", "tcp", server.address, port, "--payload", str(REQUEST_PAYLOAD)),
             *("--seconds", str(conditions.seconds), *client_cpu, *control),
             timeout=conditions.seconds + SLACK_SECONDS,
         )
+        spent = busy_cpu_seconds() - before
     figures = json.loads(output)
-    return figures["p50_us"], figures["p99_us"], figures["p999_us"]
+    cpu = spent / max(1, figures["round_trips"]) * 1e6
+    return RoundTrips(figures["p50_us"], figures["p99_us"], figures["p999_us"], cpu)
 
 
 def parallel_small_frames(pairs: list[Pair], conditions: Conditions, payload: int) -> float:
