@@ -9,9 +9,9 @@ extension SystemTests {
     private static let last = RawFrame(to: broadcast, from: station, payload: Array("last".utf8))
 
     private func withPair(
-      _ options: [String] = [], _ body: (Daemon, _ a: Namespace, _ b: Namespace) throws -> Void
+      _ options: [String] = [], workers: Int? = nil, _ body: (Daemon, _ a: Namespace, _ b: Namespace) throws -> Void
     ) throws {
-      try withDaemon { daemon in
+      try withDaemon(workers: workers) { daemon in
         let outcome = try daemon.attempt(["network", "create", "lab", "--ipv6"] + options)
         try #require(outcome.status == 0, "\(outcome.complaint)")
         try body(daemon, daemon.sandbox("a", on: "lab"), daemon.sandbox("b", on: "lab"))
@@ -23,9 +23,9 @@ extension SystemTests {
       try daemon.endpoint(of: a, on: "lab").counters.drops[reason] ?? 0
     }
 
-    @Test("802.1Q and 802.1ad tags arrive as they were sent")
-    func tags() throws {
-      try withPair { _, a, b in
+    @Test("802.1Q and 802.1ad tags arrive as they were sent", arguments: workerCounts)
+    func tags(workers: Int) throws {
+      try withPair(workers: workers) { _, a, b in
         let payload = Array("tagged".utf8)
         let frames = [
           [(0x8100, 0x002A)], [(0x8100, 0xE000)], [(0x88A8, 0x0007)], [(0x88A8, 0x0007), (0x8100, 0x6FFE)],
@@ -37,10 +37,8 @@ extension SystemTests {
         )
         let capture = try Capture(at: b)
         try a.send(frames + [full, Self.last])
-        // Tags make flows of their own, and only within a flow there is an order.
         for frame in frames + [full, Self.last] { try capture.wait(for: frame) }
-        let arrived = capture.frames.filter((frames + [full]).contains)
-        #expect(arrived.count == frames.count + 1 && Set(arrived) == Set(frames + [full]))
+        expectArrival(of: frames + [full], in: capture, workers: workers)
       }
     }
 

@@ -75,9 +75,9 @@ extension SystemTests {
       }
     }
 
-    @Test("VLAN tags are kept both ways")
-    func tags() throws {
-      try withOutside { bed in
+    @Test("VLAN tags are kept both ways", arguments: workerCounts)
+    func tags(workers: Int) throws {
+      try withOutside(workers: workers) { bed in
         try bed.attach()
         let last = RawFrame(to: Self.broadcast, from: Self.station, payload: Array("last".utf8))
         let frames = [
@@ -90,10 +90,8 @@ extension SystemTests {
         for (sender, receiver) in [(bed.sandbox, bed.machine), (bed.machine, bed.sandbox)] {
           let capture = try Capture(at: receiver)
           try sender.send(frames + [full, last])
-          // Tags make flows of their own, and only within a flow there is an order.
           for frame in frames + [full, last] { try capture.wait(for: frame) }
-          let arrived = capture.frames.filter((frames + [full]).contains)
-          #expect(arrived.count == frames.count + 1 && Set(arrived) == Set(frames + [full]))
+          expectArrival(of: frames + [full], in: capture, workers: workers)
         }
       }
     }

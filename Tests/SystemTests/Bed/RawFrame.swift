@@ -1,3 +1,5 @@
+import Testing
+
 /// An Ethernet frame as a test sends it, good or bad, byte for byte.
 struct RawFrame: Hashable {
   /// Local experimental, which no stack answers (IEEE 802, 9.2.4).
@@ -69,5 +71,18 @@ struct Capture {
   /// Waits until a frame has come. What was sent before it has come then too, or never will: a flow keeps its order.
   func wait(for frame: RawFrame) throws {
     try eventually("the frame \(frame.hexadecimal) arrives") { frames.contains(frame) }
+  }
+}
+
+/// Each of the frames has come once; with one worker in their order. Frames with other tags are other flows, and two workers keep
+/// an order only within a flow.
+func expectArrival(
+  of frames: [RawFrame], in capture: Capture, workers: Int, sourceLocation: SourceLocation = #_sourceLocation
+) {
+  let arrived = capture.frames.filter(frames.contains)
+  if workers == 1 {
+    #expect(arrived == frames, sourceLocation: sourceLocation)
+  } else {
+    #expect(arrived.count == frames.count && Set(arrived) == Set(frames), sourceLocation: sourceLocation)
   }
 }
