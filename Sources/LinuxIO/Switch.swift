@@ -76,7 +76,8 @@ public final class Switch: Sendable {
       throw Errno(EMFILE, "start the switch with \(descriptors) file descriptors, of \(Self.descriptorsMin) at least")
     }
     var options = options
-    options.portCapacity = min(options.portCapacity, descriptors)
+    // A port has a descriptor for each worker, of which each has two in its table.
+    options.portCapacity = min(options.portCapacity, descriptors / min(workers, 2))
     self.options = options
     let lost = try LostPorts()
     lostHandler = lost
@@ -85,11 +86,15 @@ public final class Switch: Sendable {
       Places(networks: Indices(capacity: options.networkCapacity), ports: Indices(capacity: options.portCapacity)))
     var members: [Member] = []
     do throws(Errno) {
-      for index in 0..<workers {
-        let channel = try WorkerChannel { lost.report($0) }
-        let thread = try WorkerThread(
-          name: "worker-\(index)", options, channel: channel, learning: exchange.member(index))
-        members.append(Member(channel: channel, thread: thread))
+      var channels: [WorkerChannel] = []
+      for _ in 0..<workers { channels.append(try WorkerChannel { lost.report($0) }) }
+      let haltPolling = HaltPolling(channels: channels, processors: Self.processorCount)
+      let bulkLoads = BulkLoads(workers: workers)
+      for (worker, channel) in channels.enumerated() {
+        let context = WorkerContext(
+          worker: worker, channel: channel, learning: exchange.member(worker), haltPolling: haltPolling,
+          bulkLoads: bulkLoads)
+        members.append(Member(channel: channel, thread: try WorkerThread(options, context)))
       }
     } catch {
       for member in members {
@@ -174,6 +179,7 @@ public final class Switch: Sendable {
     for worker in members.indices {
       let isReader = queues.count > 1 || worker == Int(port.port) % members.count
       var link = PortLink(descriptor: queues[queues.count > 1 ? worker : 0], isRead: isReader)
+      if queues.count > 1 && !isPacketSocket { link.partnerDescriptor = queues[(worker + 1) % queues.count] }
       link.serial = port.serial
       link.coalescesUDP = coalesces
       link.isPacketSocket = isPacketSocket

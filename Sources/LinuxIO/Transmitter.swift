@@ -2,12 +2,15 @@ import CLiburing
 import CLinux
 import Datapath
 import Glibc
+import SystemCalls
 import Tables
 
 /// A port on the kernel's side. A plain value in the transmitter's array, at the port's index.
 struct PortLink: BitwiseCopyable {
   /// The switch's, which closes it. -1: no port is here.
   var descriptor: Int32 = -1
+  /// The queue that the worker's partner reads (`FlowSteering`); -1 where there is none.
+  var partnerDescriptor: Int32 = -1
   /// This worker reads it; others only write.
   var isRead = false
   /// Tells the port from those that had its index before.
@@ -46,15 +49,20 @@ struct Transmitter: ~Copyable {
   var buffers: FrameBuffers
   private var gathered = GatheredWrites()
   private let segmentSender = SegmentSender()
+  var steering: FlowSteering
   let links: UnsafeMutablePointer<PortLink>
   private let portCapacity: Int
   private let counters: CounterHandle
   /// RWF_NOWAIT, until the kernel says that it does not know it for TAPs.
   private var writeFlags = martlet_rwf_nowait()
 
-  init(uring: consuming IOUring, buffers: consuming FrameBuffers, portCapacity: Int, counters: CounterHandle) {
+  init(
+    uring: consuming IOUring, buffers: consuming FrameBuffers, portCapacity: Int, counters: CounterHandle,
+    steering: consuming FlowSteering
+  ) {
     self.uring = uring
     self.buffers = buffers
+    self.steering = steering
     links = .allocate(capacity: portCapacity)
     links.initialize(repeating: PortLink(), count: portCapacity)
     self.portCapacity = portCapacity
@@ -64,6 +72,24 @@ struct Transmitter: ~Copyable {
   deinit {
     for index in 0..<portCapacity { links[index].message?.deallocate() }
     links.deallocate()
+  }
+
+  /// Puts the port's descriptors into the table that operations name them by: its own at the port's index, those of partners
+  /// behind all ports.
+  borrowing func setDescriptors(_ port: UInt16, _ link: PortLink) throws(Errno) {
+    try uring.setDescriptor(Int(port), link.descriptor)
+    if steering.hasPartner { try uring.setDescriptor(portCapacity + Int(port), link.partnerDescriptor) }
+  }
+
+  /// Where in that table the descriptor stands by which the frame is to leave.
+  @inline(__always)
+  private mutating func descriptorIndex(_ frame: FrameDescriptor, _ port: UInt16) -> Int32 {
+    if frame.length > WaitRule.smallFrameBytesMax {
+      steering.remember(frame)
+    } else if steering.isOn && links[Int(port)].partnerDescriptor >= 0 && steering.handsOver(frame) {
+      return Int32(portCapacity &+ Int(port))
+    }
+    return Int32(port)
   }
 
   /// A write has completed.
@@ -126,7 +152,8 @@ extension Transmitter: FrameOutput {
     buffers.retain(frame.buffer)
     links[Int(port)].writes &+= 1
     let submission = uring.nextSubmission()
-    io_uring_prep_write(submission, Int32(port), frame.start, frame.length, 0)
+    io_uring_prep_write(
+      submission, isOnlyCopy ? descriptorIndex(frame, port) : Int32(port), frame.start, frame.length, 0)
     finish(submission, Operation(.write, port: port, index: frame.buffer))
   }
 
@@ -190,7 +217,7 @@ extension Transmitter: FrameOutput {
       pieces[0].iov_len = Engine.headerLength &+ write.flow.headersLength &+ Int(write.flow.payloadLength)
     }
     let submission = uring.nextSubmission()
-    io_uring_prep_writev(submission, Int32(write.port), pieces, UInt32(write.count), 0)
+    io_uring_prep_writev(submission, descriptorIndex(write.first, write.port), pieces, UInt32(write.count), 0)
     finish(submission, Operation(.gatheredWrite, port: write.port, index: slot))
   }
 

@@ -21,14 +21,19 @@ struct WaitRule {
   private var score = 0
   private var batchesSinceLarge = 0
   private var isFlood = false
+  /// The last batch had a large frame, or many.
+  private(set) var isBulk = false
 
   init(spinMicroseconds: UInt32, napMicroseconds: UInt32) {
     spinNanoseconds = UInt64(spinMicroseconds) * 1000
     napNanoseconds = UInt64(napMicroseconds) * 1000
   }
 
+  /// The traffic is request and response.
+  var isInteractive: Bool { score >= Self.scoreToLook }
+
   var next: Wait {
-    if spinNanoseconds > 0 && score >= Self.scoreToLook { return .look }
+    if spinNanoseconds > 0 && isInteractive { return .look }
     return isFlood && napNanoseconds > 0 ? .nap : .sleep
   }
 
@@ -40,7 +45,8 @@ struct WaitRule {
     guard frames > 0 else { return }
     batchesSinceLarge = largeFrames > 0 ? 0 : min(batchesSinceLarge + 1, Self.floodBatchesMin + 1)
     isFlood = frames >= Self.bulkFramesMin && batchesSinceLarge > Self.floodBatchesMin && buffersLeft
-    if largeFrames > 0 || frames >= Self.bulkFramesMin {
+    isBulk = largeFrames > 0 || frames >= Self.bulkFramesMin
+    if isBulk {
       score = 0
     } else if frames <= Self.responseFramesMax && score < Self.scoreMax {
       score += 1

@@ -9,7 +9,7 @@ extension Worker {
   /// - Returns: why it could not.
   mutating func openPort(_ port: UInt16, _ link: PortLink, network: UInt16, _ options: PortOptions) -> Errno? {
     do throws(Errno) {
-      try transmitter.uring.setDescriptor(Int(port), link.descriptor)
+      try transmitter.setDescriptors(port, link)
     } catch {
       return error
     }
@@ -53,8 +53,8 @@ extension Worker {
     }
     transmitter.links[Int(port)].message?.deallocate()
     // Emptying an entry of the table fails only where the table is not there.
-    try? transmitter.uring.setDescriptor(Int(port), -1)
     transmitter.links[Int(port)] = PortLink()
+    try? transmitter.setDescriptors(port, PortLink())
     engine.freePort(port, from: network)
   }
 

@@ -27,6 +27,8 @@ struct Worker: ~Copyable {
   static let completionEntries: UInt32 = 4096
   /// Frames of one burst.
   static let batchMax = 64
+  /// Of a worker that carries requests and responses (sched(7)).
+  static let preferredNice: Int32 = -15
   /// Aged MAC entries removed in one network in one second.
   static let expiryBudget = 8192
 
@@ -36,6 +38,7 @@ struct Worker: ~Copyable {
   private var rule: WaitRule
   private let channel: WorkerChannel
   private let learning: LearningExchange.Member
+  private let haltPolling: HaltPolling
   private let burst: UnsafeMutablePointer<FrameDescriptor>
   private var burstCount = 0
   private var largeFrames = 0
@@ -47,6 +50,11 @@ struct Worker: ~Copyable {
   private let wakeValue: UnsafeMutablePointer<UInt64>
   private let tickPeriod: UnsafeMutablePointer<__kernel_timespec>
   private var isWoken = false
+  /// There was a burst since it slept last.
+  private var hasTraffic = false
+  /// When it was decided on, in nanoseconds of CLOCK_MONOTONIC.
+  private var lastBurst: UInt64 = 0
+  private var isPreferred = false
   private var isStopping = false
   /// Seconds of CLOCK_MONOTONIC.
   var now: UInt32
@@ -56,19 +64,22 @@ struct Worker: ~Copyable {
   var closings: [(port: UInt16, network: UInt16, command: Command)] = []
 
   /// To be called on the worker's own thread: io_uring ties the ring to it.
-  init(_ options: WorkerOptions, channel: WorkerChannel, learning: LearningExchange.Member) throws(Errno) {
+  init(_ options: WorkerOptions, _ context: WorkerContext) throws(Errno) {
     let uring = try IOUring(entries: Self.submissionEntries, completions: Self.completionEntries)
-    try uring.registerDescriptorTable(count: options.portCapacity)
+    let steering = FlowSteering(worker: context.worker, loads: context.bulkLoads)
+    try uring.registerDescriptorTable(count: options.portCapacity * (steering.hasPartner ? 2 : 1))
     let buffers = try FrameBuffers(receiveCount: options.receiveBufferCount, registeredWith: uring)
     self.options = options
-    self.channel = channel
-    self.learning = learning
+    channel = context.channel
+    learning = context.learning
+    haltPolling = context.haltPolling
     isMultishot = options.readMode == .automatic && uring.supports(Int32(MARTLET_IORING_OP_READ_MULTISHOT))
     engine = Engine(
       portCapacity: options.portCapacity, networkCapacity: options.networkCapacity,
       learnedCapacity: learning.outgoing.isEmpty ? 0 : Self.batchMax)
     transmitter = Transmitter(
-      uring: uring, buffers: buffers, portCapacity: options.portCapacity, counters: engine.portCounterHandle)
+      uring: uring, buffers: buffers, portCapacity: options.portCapacity, counters: engine.portCounterHandle,
+      steering: steering)
     rule = WaitRule(spinMicroseconds: options.spinMicroseconds, napMicroseconds: options.napMicroseconds)
     burst = .allocate(capacity: Self.batchMax)
     unarmed = .allocate(capacity: options.portCapacity)
@@ -107,12 +118,24 @@ struct Worker: ~Copyable {
 
   private mutating func decideAndSend() {
     learnFromOthers()
+    lastBurst = Self.nanoseconds()
+    transmitter.steering.beginBurst(hasBulk: largeFrames > 0, now: lastBurst)
     engine.process(UnsafeBufferPointer(start: burst, count: burstCount), now: now, into: &transmitter)
     tellOthers()
     transmitter.flush()
     for index in 0..<burstCount { transmitter.buffers.release(burst[index].buffer) }
     rule.batchEnded(
       frames: burstCount, largeFrames: largeFrames, buffersLeft: burstCount < options.receiveBufferCount)
+    hasTraffic = true
+    if rule.next == .look { haltPolling.prolong(now: lastBurst) }
+    if isPreferred ? rule.isBulk : rule.isInteractive { preferByScheduler(!isPreferred) }
+  }
+
+  /// Who carries requests and responses runs before programs that compute, as the kernel's own network code does; who carries
+  /// bulk takes turns with the programs that send and receive it. Where the process may not change it, nothing happens.
+  private mutating func preferByScheduler(_ isPreferred: Bool) {
+    self.isPreferred = isPreferred
+    setpriority(PRIO_PROCESS, 0, isPreferred ? Self.preferredNice : 0)
   }
 
   private mutating func learnFromOthers() {
@@ -135,6 +158,7 @@ struct Worker: ~Copyable {
 
   /// Submits what is queued and returns when there is a completion (or, rarely, none).
   private mutating func wait() {
+    var now = Self.nanoseconds()
     switch rule.next {
     case .sleep: break
     case .nap:
@@ -142,14 +166,30 @@ struct Worker: ~Copyable {
       var period = timespec(tv_sec: 0, tv_nsec: Int(rule.napNanoseconds))
       nanosleep(&period, nil)
     case .look:
-      let start = Self.nanoseconds()
-      repeat {
-        _ = transmitter.uring.submitAndCollect()
-        if transmitter.uring.completionsReady() { return }
-      } while Self.nanoseconds() &- start < rule.spinNanoseconds
+      let end = now &+ rule.spinNanoseconds
+      if look(now: &now, while: { $0 < end }) { return }
       rule.lookedInVain()
     }
+    // Who has traffic of its own sleeps as its own rule says.
+    if !hasTraffic && look(now: &now, while: haltPolling.isDue) { return }
+    hasTraffic = false
+    channel.sleeps(since: now)
     _ = transmitter.uring.submitAndWait()
+    channel.sleeps(since: 0)
+  }
+
+  /// Looks for completions again and again; true when there are some. In each turn whoever wants the processor gets it. Who has
+  /// kept it for longer than a look takes computes: the look is over, for the scheduler prefers who wakes to who yields.
+  private mutating func look(now: inout UInt64, while isDue: (UInt64) -> Bool) -> Bool {
+    while isDue(now) {
+      _ = transmitter.uring.submitAndCollect()
+      if transmitter.uring.completionsReady() { return true }
+      sched_yield()
+      let turn = now
+      now = Self.nanoseconds()
+      if now &- turn > rule.spinNanoseconds { return false }
+    }
+    return false
   }
 
   /// Handles what has completed, up to a full burst of frames.

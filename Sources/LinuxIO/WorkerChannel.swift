@@ -14,6 +14,8 @@ final class WorkerChannel: Sendable {
   /// Producers take turns; the worker is the only consumer and never takes this lock.
   private let producers = Mutex(())
   private let stopping = Atomic(false)
+  /// Nanoseconds of CLOCK_MONOTONIC; 0 while the worker is awake.
+  private let asleepSince = Atomic<UInt64>(0)
   private let event: FileDescriptor
   private let lost: @Sendable (PortHandle) -> Void
 
@@ -41,9 +43,20 @@ final class WorkerChannel: Sendable {
     wake()
   }
 
-  private func wake() {
+  /// Ends the worker's sleep. Any thread.
+  func wake() {
     var one: UInt64 = 1
     _ = write(event.number, &one, 8)
+  }
+
+  /// Only the worker: before it sleeps, and with 0 when it no longer does.
+  func sleeps(since now: UInt64) { asleepSince.store(now, ordering: .relaxed) }
+
+  /// The worker sleeps, and has for so many nanoseconds. Any thread; said once, for it is to be woken then.
+  func hasSlept(for nanoseconds: UInt64, now: UInt64) -> Bool {
+    let since = asleepSince.load(ordering: .relaxed)
+    guard since != 0, since &+ nanoseconds < now else { return false }
+    return asleepSince.compareExchange(expected: since, desired: 0, ordering: .relaxed).exchanged
   }
 
   /// Only the worker.

@@ -14,16 +14,12 @@ final class WorkerThread: @unchecked Sendable {
   private var failure: Errno?
   private var counters: WorkerCounters?
   private let options: WorkerOptions
-  private let channel: WorkerChannel
-  private let learning: LearningExchange.Member
+  private let context: WorkerContext
 
   /// Returns when the worker runs, or says why it cannot.
-  init(
-    name: String, _ options: WorkerOptions, channel: WorkerChannel, learning: LearningExchange.Member
-  ) throws(Errno) {
+  init(_ options: WorkerOptions, _ context: WorkerContext) throws(Errno) {
     self.options = options
-    self.channel = channel
-    self.learning = learning
+    self.context = context
     sem_init(&started, 0, 0)
     let result = pthread_create(
       &thread, nil,
@@ -32,7 +28,7 @@ final class WorkerThread: @unchecked Sendable {
         return nil
       }, Unmanaged.passRetained(self).toOpaque())
     guard result == 0 else { throw Errno(result, "start a worker thread") }
-    pthread_setname_np(thread, String(name.prefix(Self.nameBytesMax)))
+    pthread_setname_np(thread, String("worker-\(context.worker)".prefix(Self.nameBytesMax)))
     while sem_wait(&started) != 0 {}
     sem_destroy(&started)
     if let failure {
@@ -51,7 +47,7 @@ final class WorkerThread: @unchecked Sendable {
     do throws(Errno) {
       // Naps are of microseconds; the default slack would double them.
       _ = martlet_set_timer_slack(1)
-      var worker = try Worker(options, channel: channel, learning: learning)
+      var worker = try Worker(options, context)
       counters = WorkerCounters(ports: worker.engine.portCounterHandle, networks: worker.engine.networkCounterHandle)
       sem_post(&started)
       worker.run()

@@ -55,4 +55,4 @@ public struct CounterHandle: @unchecked Sendable {
 }
 
 /// Bytes that two threads had better not share. A core fetches lines of 64 bytes, on x86 in pairs.
-let cacheLineSize = 128
+public let cacheLineSize = 128
