@@ -27,9 +27,12 @@ final class HaltPolling: Sendable {
     self.channels = channels.count > 1 && channels.count >= processors ? channels : []
   }
 
+  /// Every processor has a worker, and there are several.
+  var isPossible: Bool { !channels.isEmpty }
+
   /// Has all workers look. By the one that carries requests and responses, after each burst of them.
   func prolong(now: UInt64) {
-    guard !channels.isEmpty else { return }
+    guard isPossible else { return }
     if end.load(ordering: .relaxed) < now &+ Self.remainderMin { end.store(now &+ Self.period, ordering: .relaxed) }
     for channel in channels where channel.hasSlept(for: Self.restMin, now: now) { channel.wake() }
   }

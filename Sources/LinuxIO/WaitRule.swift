@@ -29,11 +29,8 @@ struct WaitRule {
     napNanoseconds = UInt64(napMicroseconds) * 1000
   }
 
-  /// The traffic is request and response.
-  var isInteractive: Bool { score >= Self.scoreToLook }
-
   var next: Wait {
-    if spinNanoseconds > 0 && isInteractive { return .look }
+    if spinNanoseconds > 0 && score >= Self.scoreToLook { return .look }
     return isFlood && napNanoseconds > 0 ? .nap : .sleep
   }
 

@@ -27,8 +27,6 @@ struct Worker: ~Copyable {
   static let completionEntries: UInt32 = 4096
   /// Frames of one burst.
   static let batchMax = 64
-  /// Of a worker that carries requests and responses (sched(7)).
-  static let preferredNice: Int32 = -15
   /// Aged MAC entries removed in one network in one second.
   static let expiryBudget = 8192
 
@@ -54,7 +52,7 @@ struct Worker: ~Copyable {
   private var hasTraffic = false
   /// When it was decided on, in nanoseconds of CLOCK_MONOTONIC.
   private var lastBurst: UInt64 = 0
-  private var isPreferred = false
+  private var scheduler: SchedulerPreference
   private var isStopping = false
   /// Seconds of CLOCK_MONOTONIC.
   var now: UInt32
@@ -87,6 +85,7 @@ struct Worker: ~Copyable {
     tickPeriod = .allocate(capacity: 1)
     tickPeriod.initialize(to: __kernel_timespec(tv_sec: 1, tv_nsec: 0))
     now = UInt32(truncatingIfNeeded: Self.nanoseconds() / 1_000_000_000)
+    scheduler = SchedulerPreference(processor: haltPolling.isPossible ? context.worker : nil)
   }
 
   deinit {
@@ -127,15 +126,12 @@ struct Worker: ~Copyable {
     rule.batchEnded(
       frames: burstCount, largeFrames: largeFrames, buffersLeft: burstCount < options.receiveBufferCount)
     hasTraffic = true
-    if rule.next == .look { haltPolling.prolong(now: lastBurst) }
-    if isPreferred ? rule.isBulk : rule.isInteractive { preferByScheduler(!isPreferred) }
-  }
-
-  /// Who carries requests and responses runs before programs that compute, as the kernel's own network code does; who carries
-  /// bulk takes turns with the programs that send and receive it. Where the process may not change it, nothing happens.
-  private mutating func preferByScheduler(_ isPreferred: Bool) {
-    self.isPreferred = isPreferred
-    setpriority(PRIO_PROCESS, 0, isPreferred ? Self.preferredNice : 0)
+    if rule.next == .look {
+      haltPolling.prolong(now: lastBurst)
+      scheduler.prefer(true)
+    } else if rule.isBulk {
+      scheduler.prefer(false)
+    }
   }
 
   private mutating func learnFromOthers() {
@@ -171,7 +167,10 @@ struct Worker: ~Copyable {
       rule.lookedInVain()
     }
     // Who has traffic of its own sleeps as its own rule says.
-    if !hasTraffic && look(now: &now, while: haltPolling.isDue) { return }
+    if !hasTraffic && haltPolling.isDue(now: now) {
+      scheduler.prefer(true)
+      if look(now: &now, while: haltPolling.isDue) { return }
+    }
     hasTraffic = false
     channel.sleeps(since: now)
     _ = transmitter.uring.submitAndWait()
