@@ -84,6 +84,13 @@ private func coalesce(_ burst: UnsafeBufferPointer<FrameDescriptor>, _ flow: UDP
   return joined
 }
 
+@inline(never)
+private func hash(_ burst: UnsafeBufferPointer<FrameDescriptor>) -> UInt64 {
+  var sum: UInt64 = 0
+  for frame in burst { sum &+= UInt64(frame.flowHash ?? 0) }
+  return sum
+}
+
 private func engineCase(_ name: String, ports: Int, knowsDestination: Bool) -> MicroCase {
   MicroCase(name, operations: burstCount * burstsPerRun) {
     BurstSwitch(ports: ports, knowsDestination: knowsDestination)
@@ -101,6 +108,11 @@ var datapathCases: [MicroCase] {
     } body: { burst in
       let flow = UDPFlow(burst.frames[0])!
       for _ in 0..<burstsPerRun { keep(coalesce(UnsafeBufferPointer(burst.frames), flow)) }
+    },
+    MicroCase("flow hash, UDP over IPv4", operations: burstCount * burstsPerRun) {
+      Burst(to: MACAddress(bits: 2), from: MACAddress(bits: 1))
+    } body: { burst in
+      for _ in 0..<burstsPerRun { keep(hash(UnsafeBufferPointer(burst.frames))) }
     },
   ]
 }
