@@ -55,6 +55,7 @@ struct FlowSteering: ~Copyable {
   private let worker: Int
   private let flows: UnsafeMutablePointer<BulkFlow>
   private var now: UInt32 = 0
+  private(set) var partnerCarriesBulk = false
   /// Flows without bulk are to be handed over.
   private(set) var isOn = false
 
@@ -78,7 +79,8 @@ struct FlowSteering: ~Copyable {
     guard hasPartner else { return }
     now = Self.tick(nanoseconds)
     if hasBulk && loads.lastTick(worker) != now { loads.carriesBulk(worker, at: now) }
-    isOn = carriesBulk(worker) && !carriesBulk(partner)
+    partnerCarriesBulk = carriesBulk(partner)
+    isOn = carriesBulk(worker) && !partnerCarriesBulk
   }
 
   private func carriesBulk(_ worker: Int) -> Bool {

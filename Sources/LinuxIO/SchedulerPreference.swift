@@ -16,6 +16,7 @@ struct SchedulerPreference {
   /// The processor's place among these; nil where the worker is not to be bound to one.
   private let processor: Int32?
   private var isPreferred = false
+  private var isBound = false
 
   /// - Parameter processor: of the worker, where every processor has one.
   init(processor: Int?) {
@@ -24,16 +25,22 @@ struct SchedulerPreference {
     self.processor = isKnown ? processor.map(Int32.init) : nil
   }
 
+  /// - Parameter binds: no processor would be awake otherwise. Beside bulk they all are, and who is bound cannot follow the ends.
   @inline(__always)
-  mutating func prefer(_ isPreferred: Bool) {
-    if isPreferred != self.isPreferred { set(isPreferred) }
+  mutating func prefer(_ isPreferred: Bool, binds: Bool = true) {
+    if isPreferred != self.isPreferred { setPreferred(isPreferred) }
+    if (isPreferred && binds) != isBound { setBound(isPreferred && binds) }
   }
 
-  private mutating func set(_ isPreferred: Bool) {
+  private mutating func setPreferred(_ isPreferred: Bool) {
     self.isPreferred = isPreferred
     setpriority(PRIO_PROCESS, 0, isPreferred ? min(Self.preferredNice, ordinaryNice) : ordinaryNice)
+  }
+
+  private mutating func setBound(_ isBound: Bool) {
+    self.isBound = isBound
     guard let processor else { return }
-    if isPreferred {
+    if isBound {
       _ = martlet_bind_thread(&processors, processor)
     } else {
       sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &processors)

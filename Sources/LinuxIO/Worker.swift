@@ -128,7 +128,7 @@ struct Worker: ~Copyable {
     hasTraffic = true
     if rule.next == .look {
       haltPolling.prolong(now: lastBurst)
-      scheduler.prefer(true)
+      scheduler.prefer(true, binds: !transmitter.steering.partnerCarriesBulk)
     } else if rule.isBulk {
       scheduler.prefer(false)
     }
