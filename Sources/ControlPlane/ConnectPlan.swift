@@ -26,7 +26,8 @@ struct ConnectPlan {
       try Self.refuseInterfaceSettings(request, network)
       return
     }
-    isIsolated = request.isolated ?? !network.parsedOptions.connectsEndpoints
+    let options = try network.parsedOptions
+    isIsolated = request.isolated ?? !options.connectsEndpoints
     isAddressed = request.noAddress != true && !subnets.isEmpty
     isAnnounced = isAddressed && request.noAnnounce != true
     ipv4 = try Self.address(request.ip, isIPv6: false, network, subnets)

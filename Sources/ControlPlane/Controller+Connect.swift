@@ -104,7 +104,7 @@ extension Controller {
       }
       return asked
     }
-    let prefix = network.parsedOptions.interfacePrefix
+    let prefix = try network.parsedOptions.interfacePrefix
     // As many names as taken ones, and one more: one of them is free.
     return (0...taken.count).lazy.map { "\(prefix)\($0)" }.first { !taken.contains($0) }!
   }

@@ -44,7 +44,7 @@ extension Controller {
   }
 
   private func gatewayAddresses(_ network: NetworkRecord) throws(ControlError) -> [IPPrefix] {
-    let inhibitsIPv4 = network.parsedOptions.inhibitsIPv4
+    let inhibitsIPv4 = try network.parsedOptions.inhibitsIPv4
     return try store.subnets(ofNetwork: network.id).filter { $0.isIpv6 || !inhibitsIPv4 }.compactMap(\.gatewayPrefix)
   }
 

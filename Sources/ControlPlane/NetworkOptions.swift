@@ -57,10 +57,12 @@ struct NetworkOptions {
 }
 
 extension NetworkRecord {
-  /// Checked when the network was made.
+  /// They were checked when the network was made: an error means that the store was altered by another hand.
   var parsedOptions: NetworkOptions {
-    do { return try NetworkOptions(options) } catch {
-      fatalError("the store has options that were never accepted: \(error)")
+    get throws(ControlError) {
+      do { return try NetworkOptions(options) } catch {
+        throw ControlError(.system, "network \(name): the store has options that were never accepted: \(error)")
+      }
     }
   }
 }

@@ -34,7 +34,7 @@ final class HaltPolling: Sendable {
   func prolong(now: UInt64) {
     guard isPossible else { return }
     if end.load(ordering: .relaxed) < now &+ Self.remainderMin { end.store(now &+ Self.period, ordering: .relaxed) }
-    for channel in channels where channel.hasSlept(for: Self.restMin, now: now) { channel.wake() }
+    for channel in channels { channel.wake(ifAsleepFor: Self.restMin, now: now) }
   }
 
   /// Some worker carries requests and responses.

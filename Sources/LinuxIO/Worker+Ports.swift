@@ -52,8 +52,8 @@ extension Worker {
       packetSockets.removeAll { $0 == port }
     }
     transmitter.links[Int(port)].message?.deallocate()
-    // Emptying an entry of the table fails only where the table is not there.
     transmitter.links[Int(port)] = PortLink()
+    // Emptying an entry of the table fails only where the table is not there.
     try? transmitter.setDescriptors(port, PortLink())
     engine.freePort(port, from: network)
   }

@@ -43,8 +43,7 @@ final class WorkerChannel: Sendable {
     wake()
   }
 
-  /// Ends the worker's sleep. Any thread.
-  func wake() {
+  private func wake() {
     var one: UInt64 = 1
     _ = write(event.number, &one, 8)
   }
@@ -52,11 +51,16 @@ final class WorkerChannel: Sendable {
   /// Only the worker: before it sleeps, and with 0 when it no longer does.
   func sleeps(since now: UInt64) { asleepSince.store(now, ordering: .relaxed) }
 
-  /// The worker sleeps, and has for so many nanoseconds. Any thread; said once, for it is to be woken then.
-  func hasSlept(for nanoseconds: UInt64, now: UInt64) -> Bool {
+  /// Ends the worker's sleep where it has slept for so many nanoseconds. Any thread.
+  /// - Returns: it has, and nobody else has woken it.
+  @discardableResult
+  func wake(ifAsleepFor nanoseconds: UInt64, now: UInt64) -> Bool {
     let since = asleepSince.load(ordering: .relaxed)
-    guard since != 0, since &+ nanoseconds < now else { return false }
-    return asleepSince.compareExchange(expected: since, desired: 0, ordering: .relaxed).exchanged
+    guard since != 0, since &+ nanoseconds < now,
+      asleepSince.compareExchange(expected: since, desired: 0, ordering: .relaxed).exchanged
+    else { return false }
+    wake()
+    return true
   }
 
   /// Only the worker.

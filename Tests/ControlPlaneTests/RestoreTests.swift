@@ -23,6 +23,19 @@ import Wire
     #expect(bench.dataPlane.state.ports.values.count { $0.options.isolated } == 1)
   }
 
+  @Test func optionsThatWereNeverAcceptedAreRefusedAndNamed() throws {
+    let bench = try Bench()
+    try bench.network("web")
+    try bench.sandbox("a")
+    let store = try Store(directory: bench.directory)
+    var network = try store.network("web")
+    network.options["com.docker.network.bridge.enable_icc"] = "perhaps"
+    try store.update(network)
+    let refusal = #expect(throws: ControlError.self) { try bench.connect("web", "a") }
+    #expect(refusal?.message.contains("network web: the store has options that were never accepted") == true)
+    #expect(try bench.controlPlane.endpoints().isEmpty)
+  }
+
   @Test func aRenamedInterfaceIsFoundByItsMark() throws {
     let bench = try Bench()
     try bench.network("web")

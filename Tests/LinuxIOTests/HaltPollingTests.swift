@@ -27,13 +27,13 @@ import Testing
 
   @Test func `who has slept for long is woken, once`() throws {
     let channels = try Self.channels(2)
-    #expect(!channels[0].hasSlept(for: 1000, now: 5_000), "it is awake")
+    #expect(!channels[0].wake(ifAsleepFor: 1000, now: 5_000), "it is awake")
     channels[0].sleeps(since: 5_000)
-    #expect(!channels[0].hasSlept(for: 1000, now: 6_000))
-    #expect(channels[0].hasSlept(for: 1000, now: 6_001))
-    #expect(!channels[0].hasSlept(for: 1000, now: 7_000), "it was told so before")
+    #expect(!channels[0].wake(ifAsleepFor: 1000, now: 6_000))
+    #expect(channels[0].wake(ifAsleepFor: 1000, now: 6_001))
+    #expect(!channels[0].wake(ifAsleepFor: 1000, now: 7_000), "it has been woken")
     channels[0].sleeps(since: 8_000)
     channels[0].sleeps(since: 0)
-    #expect(!channels[0].hasSlept(for: 1000, now: 10_000))
+    #expect(!channels[0].wake(ifAsleepFor: 1000, now: 10_000))
   }
 }
