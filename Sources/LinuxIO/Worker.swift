@@ -2,6 +2,7 @@ import CLiburing
 import CLinux
 import Datapath
 import Glibc
+import Synchronization
 import SystemCalls
 import Tables
 
@@ -14,6 +15,7 @@ import Tables
 //   reap     completions: reads become frames of the burst, writes give their buffers back
 //   learn    what other workers have learned
 //   decide   Engine.process: guard, policy, verdict for each frame; the transmitter queues the writes
+//   route    what other workers have handed over, where this one has the router
 //   send     submit all writes of the burst at once, and reap them: a TAP takes a frame while it is submitted
 //   arm      reads that ended (no buffer was left, or the kernel has no multishot read)
 //   obey     commands of the control plane
@@ -37,6 +39,7 @@ struct Worker: ~Copyable {
   private let channel: WorkerChannel
   private let learning: LearningExchange.Member
   private let haltPolling: HaltPolling
+  let routing: RoutingContext?
   private let burst: UnsafeMutablePointer<FrameDescriptor>
   private var burstCount = 0
   private var largeFrames = 0
@@ -66,7 +69,9 @@ struct Worker: ~Copyable {
     let uring = try IOUring(entries: Self.submissionEntries, completions: Self.completionEntries)
     let steering = FlowSteering(worker: context.worker, loads: context.bulkLoads)
     try uring.registerDescriptorTable(count: options.portCapacity * (steering.hasPartner ? 2 : 1))
-    let buffers = try FrameBuffers(receiveCount: options.receiveBufferCount, registeredWith: uring)
+    let handOver = context.handOver.member(context.worker, sparing: options.receiveBufferCount)
+    let buffers = try FrameBuffers(
+      receiveCount: options.receiveBufferCount, registeredWith: uring, lenders: handOver.incoming)
     self.options = options
     channel = context.channel
     learning = context.learning
@@ -77,7 +82,9 @@ struct Worker: ~Copyable {
       learnedCapacity: learning.outgoing.isEmpty ? 0 : Self.batchMax)
     transmitter = Transmitter(
       uring: uring, buffers: buffers, portCapacity: options.portCapacity, counters: engine.portCounterHandle,
-      steering: steering)
+      steering: steering, handOver: handOver)
+    routing = context.routing
+    engine.setRouter(routing?.router)
     rule = WaitRule(spinMicroseconds: options.spinMicroseconds, napMicroseconds: options.napMicroseconds)
     burst = .allocate(capacity: Self.batchMax)
     unarmed = .allocate(capacity: options.portCapacity)
@@ -108,7 +115,9 @@ struct Worker: ~Copyable {
         _ = transmitter.uring.submit()
         reap()
       }
+      takeOverFrames()
       if !closings.isEmpty { closeDrained() }
+      transmitter.takeReturned()
       transmitter.buffers.publish()
       armReads()
       if isWoken { obey() }
@@ -123,6 +132,7 @@ struct Worker: ~Copyable {
     tellOthers()
     transmitter.flush()
     for index in 0..<burstCount { transmitter.buffers.release(burst[index].buffer) }
+    transmitter.handOver.wakeRouter(now: lastBurst)
     rule.batchEnded(
       frames: burstCount, largeFrames: largeFrames, buffersLeft: burstCount < options.receiveBufferCount)
     hasTraffic = true
@@ -173,6 +183,9 @@ struct Worker: ~Copyable {
     }
     hasTraffic = false
     channel.sleeps(since: now)
+    // Who hands over a frame from here on sees that this worker sleeps, and wakes it.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    if transmitter.handOver.isPending { return channel.sleeps(since: 0) }
     _ = transmitter.uring.submitAndWait()
     channel.sleeps(since: 0)
   }
@@ -182,7 +195,7 @@ struct Worker: ~Copyable {
   private mutating func look(now: inout UInt64, while isDue: (UInt64) -> Bool) -> Bool {
     while isDue(now) {
       _ = transmitter.uring.submitAndCollect()
-      if transmitter.uring.completionsReady() { return true }
+      if transmitter.uring.completionsReady() || transmitter.handOver.isPending { return true }
       sched_yield()
       let turn = now
       now = Self.nanoseconds()
@@ -294,6 +307,7 @@ struct Worker: ~Copyable {
     now = UInt32(truncatingIfNeeded: Self.nanoseconds() / 1_000_000_000)
     learnFromOthers()
     engine.expire(now: now, budget: Self.expiryBudget)
+    tickRouter()
     for port in packetSockets { countOverruns(port) }
     armTick()
   }
