@@ -115,8 +115,9 @@ public struct MappingTable: ~Copyable {
   /// Ports that may be given out at a slot: those of `ranges`, for TCP and UDP; identifiers: all.
   public mutating func setPool(slot: Int, _ ranges: [ClosedRange<UInt16>]) {
     for plane in PortPlane.allCases {
-      for port in UInt16.min...UInt16.max { pool.clear(slot: slot, plane: plane, port: port) }
-      for range in plane == .icmp ? [0...UInt16.max] : ranges {
+      pool.setAll(slot: slot, plane: plane, to: plane == .icmp)
+      if plane == .icmp { continue }
+      for range in ranges {
         for port in range { pool.set(slot: slot, plane: plane, port: port) }
       }
     }

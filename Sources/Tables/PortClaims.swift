@@ -46,6 +46,10 @@ public struct PortClaims: @unchecked Sendable {
     byte(slot, plane, port).pointee &= ~(1 << UInt8(port & 7))
   }
 
+  func setAll(slot: Int, plane: PortPlane, to isSet: Bool) {
+    memset(byte(slot, plane, 0), isSet ? 0xFF : 0, Self.planeBytes)
+  }
+
   /// 64 ports at once, the lowest in bit 0.
   /// - Parameter index: of the 1024 words of a plane.
   func word(slot: Int, plane: PortPlane, index: Int) -> UInt64 {
