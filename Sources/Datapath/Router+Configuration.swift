@@ -12,7 +12,7 @@ extension Router {
   public mutating func setUplink(_ new: RouterUplink, claims: PortClaims) {
     uplink = Uplink(port: new.port, mac: new.mac.bits, mtu: new.mtu)
     sessions.mappings.claims = claims
-    for slot in 0..<PortClaims.slotCount {
+    for slot in 0..<PortClaims.slots {
       let address = new.externals.first { $0.slot == slot }?.address ?? 0
       if externals[slot] != address {
         let gone = externals[slot]
@@ -29,14 +29,14 @@ extension Router {
   private mutating func clear(slot: Int) {
     for number in 0..<publicationsInUse where publications[number].slots & 1 << UInt16(slot) != 0 {
       let ports = publications[number].firstHostPort...publications[number].lastHostPort
-      sessions.mappings.unpublish(ports, slot: slot, plane: PortPlane(protocol: publications[number].protocol))
+      sessions.mappings.unpublish(ports, slot: slot, plane: PortClaims.Plane(protocol: publications[number].protocol))
       publications[number].slots &= ~(1 << UInt16(slot))
     }
   }
 
   /// All sessions end; publications stay, without an address to be reached by.
   public mutating func removeUplink() {
-    for slot in 0..<PortClaims.slotCount where externals[slot] != 0 {
+    for slot in 0..<PortClaims.slots where externals[slot] != 0 {
       clear(slot: slot)
       externals[slot] = 0
     }
@@ -109,7 +109,7 @@ extension Router {
     publicationsOfPort[Int(publication.owner)] = UInt32(number) + 1
     publications[number] = publication
     publicationsInUse = max(publicationsInUse, number + 1)
-    for slot in 0..<PortClaims.slotCount { offer(number, at: slot) }
+    for slot in 0..<PortClaims.slots { offer(number, at: slot) }
     return true
   }
 
@@ -139,7 +139,7 @@ extension Router {
       return
     }
     let ports = publication.firstHostPort...publication.lastHostPort
-    let plane = PortPlane(protocol: publication.protocol)
+    let plane = PortClaims.Plane(protocol: publication.protocol)
     if ports.contains(where: { isMapped($0, slot, plane) }) {
       sessions.removeAll {
         $0.mapping != 0 && $0.external == address && $0.protocol == publication.protocol
@@ -150,7 +150,7 @@ extension Router {
     publications[number].slots |= 1 << UInt16(slot)
   }
 
-  private func isMapped(_ port: UInt16, _ slot: Int, _ plane: PortPlane) -> Bool {
+  private func isMapped(_ port: UInt16, _ slot: Int, _ plane: PortClaims.Plane) -> Bool {
     if case .mapping = sessions.mappings.use(slot: slot, plane: plane, port: port) { true } else { false }
   }
 
@@ -174,8 +174,8 @@ extension Router {
   private mutating func withdraw(_ number: Int) {
     let publication = publications[number]
     let ports = publication.firstHostPort...publication.lastHostPort
-    for slot in 0..<PortClaims.slotCount where publication.slots & 1 << UInt16(slot) != 0 {
-      sessions.mappings.unpublish(ports, slot: slot, plane: PortPlane(protocol: publication.protocol))
+    for slot in 0..<PortClaims.slots where publication.slots & 1 << UInt16(slot) != 0 {
+      sessions.mappings.unpublish(ports, slot: slot, plane: PortClaims.Plane(protocol: publication.protocol))
     }
     let head = publicationsOfPort + Int(publication.owner)
     if head.pointee == UInt32(number) + 1 {

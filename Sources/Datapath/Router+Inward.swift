@@ -38,7 +38,7 @@ extension Router {
     var mapping: UInt32 = 0
     if let slot = slot(of: packet.destination) {
       guard passage.hasPorts else { return (0, .unsupportedProtocol) }
-      let plane = PortPlane(protocol: session.protocol)
+      let plane = PortClaims.Plane(protocol: session.protocol)
       switch sessions.mappings.use(slot: slot, plane: plane, port: packet.destinationPort) {
       case .free: return (0, .noSession)
       case .publication(let number):

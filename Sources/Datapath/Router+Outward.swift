@@ -118,7 +118,7 @@ extension Router {
   private func isHairpin(_ passage: Passage, _ slot: Int) -> Bool {
     let packet = passage.packet
     guard packet.protocol == .tcp || packet.protocol == .udp, passage.isFirst else { return false }
-    let plane = PortPlane(protocol: packet.protocol.rawValue)
+    let plane = PortClaims.Plane(protocol: packet.protocol.rawValue)
     return sessions.mappings.use(slot: slot, plane: plane, port: packet.destinationPort) != .free
   }
 
@@ -216,14 +216,14 @@ extension Router {
       if known != 0 { return known }
     }
     let wanted = isIPv6 ? gateway.outbound6 : gateway.outbound4
-    let slot = (0..<PortClaims.slotCount).first { slot in
+    let slot = (0..<PortClaims.slots).first { slot in
       let address = externals[slot]
       return address != 0 && (address >> 32 != 0xFFFF) == isIPv6 && (wanted == 0 || address == wanted)
     }
     guard let slot else { return 0 }
     return sessions.mappings.add(
       inside: session.inside, port: session.insidePort, protocol: session.protocol,
-      plane: PortPlane(protocol: session.protocol), external: externals[slot], slot: slot, owner: session.owner,
+      plane: PortClaims.Plane(protocol: session.protocol), external: externals[slot], slot: slot, owner: session.owner,
       isPrivate: !mapsEndpointIndependently)
   }
 

@@ -119,7 +119,7 @@ public struct Router: ~Copyable {
     routes = RoutingTable([], seed: seed &+ 14)
     self.networkCapacity = networkCapacity
     gateways = .zeroed(networkCapacity)
-    externals = .zeroed(PortClaims.slotCount)
+    externals = .zeroed(PortClaims.slots)
     publications = .zeroed(Self.publicationCapacity)
     publicationsOfPort = .zeroed(portCapacity)
     timeouts = .zeroed(SessionTimer.count)
@@ -139,7 +139,7 @@ public struct Router: ~Copyable {
   /// The slot of an external address; nil where it is none.
   @inline(__always)
   func slot(of address: UInt128) -> Int? {
-    for slot in 0..<PortClaims.slotCount where externals[slot] == address && address != 0 { return slot }
+    for slot in 0..<PortClaims.slots where externals[slot] == address && address != 0 { return slot }
     return nil
   }
 

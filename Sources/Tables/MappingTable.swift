@@ -62,8 +62,8 @@ public struct MappingTable: ~Copyable {
     mappings = zeroed(Self.capacity + 1)
     chains = HashChains(capacity: Self.capacity)
     hash = KeyedHash(seed: seed)
-    uses = zeroed(PortClaims.slotCount * PortPlane.allCases.count * 65_536)
-    poolMemory = UnsafeMutableRawPointer(zeroed(PortClaims.bytes) as UnsafeMutablePointer<UInt8>)
+    uses = zeroed(PortClaims.slots * PortClaims.Plane.allCases.count * 65_536)
+    poolMemory = UnsafeMutableRawPointer(zeroed(PortClaims.byteCount) as UnsafeMutablePointer<UInt8>)
     pool = PortClaims(memory: poolMemory)
     random = scrambled(seed)
   }
@@ -81,14 +81,14 @@ public struct MappingTable: ~Copyable {
 
   @inlinable
   @inline(__always)
-  func use(_ slot: Int, _ plane: PortPlane, _ port: UInt16) -> UnsafeMutablePointer<UInt32> {
-    precondition(slot >= 0 && slot < PortClaims.slotCount)
+  func use(_ slot: Int, _ plane: PortClaims.Plane, _ port: UInt16) -> UnsafeMutablePointer<UInt32> {
+    precondition(slot >= 0 && slot < PortClaims.slots)
     return uses + ((slot &* 3 &+ plane.rawValue) &* 65_536 &+ Int(port))
   }
 
   @inlinable
   @inline(__always)
-  public func use(slot: Int, plane: PortPlane, port: UInt16) -> PortUse {
+  public func use(slot: Int, plane: PortClaims.Plane, port: UInt16) -> PortUse {
     let value = use(slot, plane, port).pointee
     if value == 0 { return .free }
     return value & Self.publicationBit == 0 ? .mapping(value) : .publication(value & ~Self.publicationBit)
@@ -114,9 +114,9 @@ public struct MappingTable: ~Copyable {
 
   /// Ports that may be given out at a slot: those of `ranges`, for TCP and UDP; identifiers: all.
   public mutating func setPool(slot: Int, _ ranges: [ClosedRange<UInt16>]) {
-    for plane in PortPlane.allCases {
-      pool.setAll(slot: slot, plane: plane, to: plane == .icmp)
-      if plane == .icmp { continue }
+    for plane in PortClaims.Plane.allCases {
+      pool.setAll(slot: slot, plane: plane, to: plane == .query)
+      if plane == .query { continue }
       for range in ranges {
         for port in range { pool.set(slot: slot, plane: plane, port: port) }
       }
@@ -127,7 +127,7 @@ public struct MappingTable: ~Copyable {
   /// - Parameter isPrivate: for one far end alone: `find` does not find it.
   /// - Returns: 0 where no port is free, or the table is full.
   public mutating func add(
-    inside: UInt128, port: UInt16, protocol: UInt8, plane: PortPlane, external: UInt128, slot: Int, owner: UInt16,
+    inside: UInt128, port: UInt16, protocol: UInt8, plane: PortClaims.Plane, external: UInt128, slot: Int, owner: UInt16,
     isPrivate: Bool
   ) -> UInt32 {
     guard count < Self.capacity, let externalPort = choose(slot, plane, wanted: port) else { return 0 }
@@ -168,7 +168,7 @@ public struct MappingTable: ~Copyable {
 
   private mutating func remove(_ index: UInt32) {
     let mapping = mappings[Int(index)]
-    let plane = PortPlane(protocol: mapping.protocol)
+    let plane = PortClaims.Plane(protocol: mapping.protocol)
     if !mapping.isPrivate {
       let head = chains.head(hash(mapping.inside, UInt64(mapping.insidePort) << 8 | UInt64(mapping.protocol)))
       if head.pointee == index {
@@ -204,7 +204,7 @@ public struct MappingTable: ~Copyable {
   /// Ports below 1024 (RFC 4787, REQ-3).
   private static let wellKnownWords = 16
 
-  private mutating func choose(_ slot: Int, _ plane: PortPlane, wanted: UInt16) -> UInt16? {
+  private mutating func choose(_ slot: Int, _ plane: PortClaims.Plane, wanted: UInt16) -> UInt16? {
     if pool.isSet(slot: slot, plane: plane, port: wanted), use(slot, plane, wanted).pointee == 0 { return wanted }
     let parity = wanted & 1 == 0 ? Self.evenPorts : ~Self.evenPorts
     let isWellKnown = wanted < 1024
@@ -214,7 +214,7 @@ public struct MappingTable: ~Copyable {
       ?? search(slot, plane, other, parity) ?? search(slot, plane, other, ~parity)
   }
 
-  private mutating func search(_ slot: Int, _ plane: PortPlane, _ words: Range<Int>, _ parity: UInt64) -> UInt16? {
+  private mutating func search(_ slot: Int, _ plane: PortClaims.Plane, _ words: Range<Int>, _ parity: UInt64) -> UInt16? {
     random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
     let start = Int(random >> 33) % words.count
     for step in 0..<words.count {
@@ -236,29 +236,17 @@ public struct MappingTable: ~Copyable {
   // MARK: Published ports
 
   /// Marks ports as published, by `number`. They must be free, which is the caller's to see to.
-  public mutating func publish(_ ports: ClosedRange<UInt16>, slot: Int, plane: PortPlane, number: UInt32) {
+  public mutating func publish(_ ports: ClosedRange<UInt16>, slot: Int, plane: PortClaims.Plane, number: UInt32) {
     for port in ports {
       use(slot, plane, port).pointee = number | Self.publicationBit
       claims?.set(slot: slot, plane: plane, port: port)
     }
   }
 
-  public mutating func unpublish(_ ports: ClosedRange<UInt16>, slot: Int, plane: PortPlane) {
+  public mutating func unpublish(_ ports: ClosedRange<UInt16>, slot: Int, plane: PortClaims.Plane) {
     for port in ports where use(slot, plane, port).pointee & Self.publicationBit != 0 {
       use(slot, plane, port).pointee = 0
       claims?.clear(slot: slot, plane: plane, port: port)
-    }
-  }
-}
-
-extension PortPlane {
-  /// Of an IP protocol: TCP, UDP, or a query of ICMP or ICMPv6.
-  @inlinable
-  public init(protocol: UInt8) {
-    switch `protocol` {
-    case 6: self = .tcp
-    case 17: self = .udp
-    default: self = .icmp
     }
   }
 }
