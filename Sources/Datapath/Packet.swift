@@ -22,7 +22,7 @@ struct Packet: BitwiseCopyable {
   let sourcePort: UInt16
   let destinationPort: UInt16
 
-    struct Fragment: BitwiseCopyable, Hashable {
+  struct Fragment: BitwiseCopyable, Hashable {
     /// Bytes from the beginning of the whole packet's payload.
     let position: Int
     let hasMore: Bool

@@ -59,8 +59,9 @@ extension Router {
   mutating func setGateway(_ gateway: Gateway?, network: UInt16) {
     let old = gateways[Int(network)]
     gateways[Int(network)] = gateway ?? Gateway()
-    if old.isRouted, gateway == nil || old.translatesIPv4 != gateway!.translatesIPv4
-      || old.translatesIPv6 != gateway!.translatesIPv6
+    if old.isRouted,
+      gateway == nil || old.translatesIPv4 != gateway!.translatesIPv4
+        || old.translatesIPv6 != gateway!.translatesIPv6
     {
       sessions.removeAll { old.holds($0.inside, isIPv6: $0.inside >> 32 != 0xFFFF) }
     }

@@ -127,7 +127,8 @@ public struct MappingTable: ~Copyable {
   /// - Parameter isPrivate: for one far end alone: `find` does not find it.
   /// - Returns: 0 where no port is free, or the table is full.
   public mutating func add(
-    inside: UInt128, port: UInt16, protocol: UInt8, plane: PortClaims.Plane, external: UInt128, slot: Int, owner: UInt16,
+    inside: UInt128, port: UInt16, protocol: UInt8, plane: PortClaims.Plane, external: UInt128, slot: Int,
+    owner: UInt16,
     isPrivate: Bool
   ) -> UInt32 {
     guard count < Self.capacity, let externalPort = choose(slot, plane, wanted: port) else { return 0 }
@@ -214,7 +215,8 @@ public struct MappingTable: ~Copyable {
       ?? search(slot, plane, other, parity) ?? search(slot, plane, other, ~parity)
   }
 
-  private mutating func search(_ slot: Int, _ plane: PortClaims.Plane, _ words: Range<Int>, _ parity: UInt64) -> UInt16? {
+  private mutating func search(_ slot: Int, _ plane: PortClaims.Plane, _ words: Range<Int>, _ parity: UInt64) -> UInt16?
+  {
     random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
     let start = Int(random >> 33) % words.count
     for step in 0..<words.count {

@@ -168,7 +168,9 @@ public struct SessionTable: ~Copyable {
     if before == session {
       outside.pointee = session.pointee.nextOutside
     } else {
-      while sessions + Int(before.pointee.nextOutside) != session { before = sessions + Int(before.pointee.nextOutside) }
+      while sessions + Int(before.pointee.nextOutside) != session {
+        before = sessions + Int(before.pointee.nextOutside)
+      }
       before.pointee.nextOutside = session.pointee.nextOutside
     }
     guard session.pointee.mapping != 0 else { return }

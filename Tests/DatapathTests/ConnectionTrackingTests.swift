@@ -11,9 +11,12 @@ struct ConnectionTrackingTests {
   static let server = (RouterBed.remote, 80)
   static let mapped = (RouterBed.external, 61_000)
 
-  private func out(_ bed: Bed, _ flags: Int, sequence: UInt32, acknowledgment: UInt32 = 0, payload: [UInt8] = []) -> Bool {
+  private func out(_ bed: Bed, _ flags: Int, sequence: UInt32, acknowledgment: UInt32 = 0, payload: [UInt8] = [])
+    -> Bool
+  {
     bed.out(
-      .tcp(Self.client, Self.server, flags, sequence: sequence, acknowledgment: acknowledgment, payload: payload)) != nil
+      .tcp(Self.client, Self.server, flags, sequence: sequence, acknowledgment: acknowledgment, payload: payload))
+      != nil
   }
 
   private func back(_ bed: Bed, _ flags: Int, sequence: UInt32, acknowledgment: UInt32 = 0) -> Bool {
@@ -90,7 +93,8 @@ struct ConnectionTrackingTests {
   func clamp(padding: Int) throws {
     let bed = Bed()
     bed.setUplink(mtu: 1400)
-    let options: [UInt8] = [UInt8](repeating: 1, count: padding) + [2, 4, 0x05, 0xB4] + [UInt8](repeating: 0, count: 4 - padding)
+    let options: [UInt8] =
+      [UInt8](repeating: 1, count: padding) + [2, 4, 0x05, 0xB4] + [UInt8](repeating: 0, count: 4 - padding)
     let out = try #require(bed.out(.tcp(Self.client, Self.server, IPPacket.syn, options: options)))
     #expect(out.word(out.transport + 20 + padding + 2) == 1360 && out.isSummedRight)
     let back = try #require(

@@ -18,7 +18,8 @@ struct IPPacket {
 
   private static func address(_ text: String) -> [UInt8] { IPAddress(text)!.bytes }
 
-  private static func pseudoHeader(_ source: String, _ destination: String, _ protocol: UInt8, _ length: Int) -> [UInt8] {
+  private static func pseudoHeader(_ source: String, _ destination: String, _ protocol: UInt8, _ length: Int) -> [UInt8]
+  {
     let addresses = address(source) + address(destination)
     return addresses.count == 8
       ? addresses + [0, `protocol`] + be16(length) : addresses + be32(UInt32(length)) + [0, 0, 0, `protocol`]
@@ -28,7 +29,8 @@ struct IPPacket {
 
   /// - Parameter flags: the word of flags and fragment offset, of IPv4.
   init(
-    from source: String, to destination: String, protocol: UInt8, payload: [UInt8], ttl: UInt8 = 64, flags: Int = 0x4000,
+    from source: String, to destination: String, protocol: UInt8, payload: [UInt8], ttl: UInt8 = 64,
+    flags: Int = 0x4000,
     identification: Int = 1, mac: (to: UInt64, from: UInt64) = (RouterBed.gatewayMAC, host(1))
   ) {
     let isIPv6 = source.contains(":")
@@ -46,7 +48,8 @@ struct IPPacket {
   }
 
   static func udp(
-    _ source: (String, Int), _ destination: (String, Int), payload: [UInt8] = Array("hello".utf8), checksum: Bool = true,
+    _ source: (String, Int), _ destination: (String, Int), payload: [UInt8] = Array("hello".utf8),
+    checksum: Bool = true,
     ttl: UInt8 = 64, mac: (to: UInt64, from: UInt64) = (RouterBed.gatewayMAC, host(1))
   ) -> IPPacket {
     var datagram = be16(source.1) + be16(destination.1) + be16(8 + payload.count) + [0, 0] + payload
@@ -61,7 +64,8 @@ struct IPPacket {
   static let (fin, syn, rst, ack) = (1, 2, 4, 16)
 
   static func tcp(
-    _ source: (String, Int), _ destination: (String, Int), _ flags: Int, sequence: UInt32 = 1000, acknowledgment: UInt32 = 0,
+    _ source: (String, Int), _ destination: (String, Int), _ flags: Int, sequence: UInt32 = 1000,
+    acknowledgment: UInt32 = 0,
     options: [UInt8] = [], payload: [UInt8] = [], window: Int = 1000,
     mac: (to: UInt64, from: UInt64) = (RouterBed.gatewayMAC, host(1))
   ) -> IPPacket {

@@ -85,7 +85,8 @@ struct PublishedPortTests {
       #expect(inward.isSummedRight && inward.ttl == 63)
       let (gateway, number) = port == 1 ? (RouterBed.gatewayMAC, 2) : (RouterBed.otherGatewayMAC, 3)
       let answer = bed.send(
-        .tcp((target, 80), (Self.external, inward.sourcePort), IPPacket.syn | IPPacket.ack, mac: (gateway, host(number))),
+        .tcp(
+          (target, 80), (Self.external, inward.sourcePort), IPPacket.syn | IPPacket.ack, mac: (gateway, host(number))),
         at: port)
       #expect(answer.count == 1 && answer[0].port == 0)
       let back = IPPacket(bytes: answer[0].bytes)
@@ -102,7 +103,8 @@ struct PublishedPortTests {
     let bed = RouterBed()
     for destination in ["10.1.0.1", "10.2.0.1", Self.external, "10.9.9.9"] {
       let packet = IPPacket.udp(("10.1.0.2", 4000), (destination, 53))
-      #expect(bed.send(packet, at: 0) == [MemorySwitch.Sent(port: RouterBed.hostPort, bytes: packet.bytes, isOnlyCopy: true)])
+      #expect(
+        bed.send(packet, at: 0) == [MemorySwitch.Sent(port: RouterBed.hostPort, bytes: packet.bytes, isOnlyCopy: true)])
     }
   }
 

@@ -17,18 +17,31 @@ struct RouterFuzzTests {
     let quoted = IPPacket.udp((external, 61_002), (remote, 53))
     let quote = Array(quoted.bytes[14...])
     return [
-      (0, .udp(("10.1.0.2", 61_002), (remote, 53))), (0, .tcp(("10.1.0.2", 61_002), (remote, 80), IPPacket.syn, options: [2, 4, 5, 180, 3, 3, 7, 0])),
+      (0, .udp(("10.1.0.2", 61_002), (remote, 53))),
+      (0, .tcp(("10.1.0.2", 61_002), (remote, 80), IPPacket.syn, options: [2, 4, 5, 180, 3, 3, 7, 0])),
       (0, .icmp("10.1.0.2", remote, type: 8, word: 0x1234_0001)), (0, .udp(("10.1.0.2", 61_002), (external, 8080))),
       (0, .udp(("fd01::2", 5001), (Self.far, 53))), (0, .icmp("fd01::2", Self.far, type: 128, word: 0x1234_0001)),
       (0, .icmp("10.1.0.2", remote, type: 3, code: 3, payload: quote)),
-      (0, IPPacket(from: "10.1.0.2", to: remote, protocol: 17, payload: [UInt8](repeating: 1, count: 64), flags: 0x2000)),
-      (0, IPPacket(from: "10.1.0.2", to: remote, protocol: 17, payload: [UInt8](repeating: 1, count: 64), flags: 0x2008)),
-      (4, .udp((remote, 53), (external, 61_002), mac: outside)), (4, .udp((remote, 53), (external, 8080), mac: outside)),
+      (
+        0,
+        IPPacket(from: "10.1.0.2", to: remote, protocol: 17, payload: [UInt8](repeating: 1, count: 64), flags: 0x2000)
+      ),
+      (
+        0,
+        IPPacket(from: "10.1.0.2", to: remote, protocol: 17, payload: [UInt8](repeating: 1, count: 64), flags: 0x2008)
+      ),
+      (4, .udp((remote, 53), (external, 61_002), mac: outside)),
+      (4, .udp((remote, 53), (external, 8080), mac: outside)),
       (4, .tcp((remote, 80), (external, 61_002), IPPacket.syn | IPPacket.ack, mac: outside)),
       (4, .icmp(remote, external, type: 3, code: 4, word: 1280, payload: quote, mac: outside)),
       (4, .icmp(remote, external, type: 0, word: 0x1234_0001, mac: outside)),
       (4, .udp((Self.far, 53), ("fd01::2", 5001), mac: outside)),
-      (4, IPPacket(from: remote, to: external, protocol: 17, payload: [UInt8](repeating: 1, count: 64), flags: 0x2008, mac: outside)),
+      (
+        4,
+        IPPacket(
+          from: remote, to: external, protocol: 17, payload: [UInt8](repeating: 1, count: 64), flags: 0x2008,
+          mac: outside)
+      ),
     ]
   }
 
@@ -54,7 +67,9 @@ struct RouterFuzzTests {
     return packet
   }
 
-  @Test("nothing is read beyond a frame, every frame is counted, and another's session stays", arguments: Array(1...12) as [UInt64])
+  @Test(
+    "nothing is read beyond a frame, every frame is counted, and another's session stays",
+    arguments: Array(1...12) as [UInt64])
   func hostile(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     let bed = RouterBed(sessions: 64)
@@ -69,7 +84,8 @@ struct RouterFuzzTests {
       if Int.random(in: 0..<4, using: &random) == 0 {
         header = VirtioNetHeader(
           flags: .needsChecksum, segmentation: [.none, .tcp4, .udp, .tcp6].randomElement(using: &random)!,
-          segmentSize: UInt16.random(in: 0...2000, using: &random), checksumStart: UInt16.random(in: 30...60, using: &random),
+          segmentSize: UInt16.random(in: 0...2000, using: &random),
+          checksumStart: UInt16.random(in: 30...60, using: &random),
           checksumOffset: [6, 16, 2].randomElement(using: &random)!)
       }
       for sent in bed.send(damaged(packet, &random), at: port, header: header) {

@@ -18,7 +18,8 @@ struct RoutingErrorTests {
   func inward(length: Int) throws {
     let bed = RouterBed()
     let out = try #require(bed.out(.udp(("10.1.0.2", 5001), (Self.remote, 53))))
-    let error = IPPacket.icmp("198.51.100.9", Self.external, type: 3, code: 3, payload: quote(out, length), mac: outside)
+    let error = IPPacket.icmp(
+      "198.51.100.9", Self.external, type: 3, code: 3, payload: quote(out, length), mac: outside)
     let inward = try #require(bed.into(0, error))
     #expect(inward.source == "198.51.100.9" && inward.destination == "10.1.0.2" && inward.isSummedRight)
     #expect(inward.quoted.source == "10.1.0.2" && inward.quoted.sourcePort == 5001)
@@ -83,7 +84,8 @@ struct RoutingErrorTests {
       from: "10.1.0.2", to: Self.remote, protocol: 17, payload: whole.payload, flags: 0, identification: 7)
     let pieces = bed.send(whole, at: 0).map { IPPacket(bytes: $0.bytes) }
     #expect(pieces.count == 2 && pieces.allSatisfy { $0.bytes.count <= 14 + 1280 && $0.source == Self.external })
-    #expect(pieces.map { $0.word(20) } == [0x2000, (1280 - 20) / 8 / 1] || pieces.map { $0.word(20) } == [0x2000, 157])
+    #expect(
+      pieces.map { $0.word(20) } == [0x2000, (1280 - 20) / 8 / 1] || pieces.map { $0.word(20) } == [0x2000, 157])
     #expect(pieces.allSatisfy { IPPacket.sum(Array($0.bytes[14..<34])) == 0xFFFF })
     let joined = pieces.flatMap(\.payload)
     #expect(joined.count == whole.payload.count && joined.suffix(1400) == payload[...])
@@ -124,7 +126,8 @@ struct RoutingErrorTests {
   @Test("fragments that overlap are refused, with what follows of their packet")
   func overlap() throws {
     let bed = RouterBed()
-    let whole = fragments(.udp(("10.1.0.2", 61_002), (Self.remote, 53), payload: [UInt8](repeating: 1, count: 3000)), 1200)
+    let whole = fragments(
+      .udp(("10.1.0.2", 61_002), (Self.remote, 53), payload: [UInt8](repeating: 1, count: 3000)), 1200)
     #expect(bed.send(whole[0], at: 0).count == 1)
     let overlapping = IPPacket(
       from: "10.1.0.2", to: Self.remote, protocol: 17, payload: [UInt8](repeating: 2, count: 800), flags: 0x2000 | 100,

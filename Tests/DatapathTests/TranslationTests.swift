@@ -30,7 +30,8 @@ struct TranslationTests {
     let bed = RouterBed()
     let kept = try #require(bed.out(.udp(("10.1.0.2", 61_500), (Self.remote, 53))))
     #expect(kept.sourcePort == 61_500)
-    let other = try #require(bed.out(.udp(("10.1.0.3", 61_500), (Self.remote, 53), mac: (RouterBed.gatewayMAC, host(2))), at: 1))
+    let other = try #require(
+      bed.out(.udp(("10.1.0.3", 61_500), (Self.remote, 53), mac: (RouterBed.gatewayMAC, host(2))), at: 1))
     #expect(other.sourcePort != 61_500 && other.sourcePort & 1 == 0)
   }
 
@@ -50,7 +51,9 @@ struct TranslationTests {
     #expect(try port(Self.remote) == ports[0])
   }
 
-  @Test("who is let in by a mapping", arguments: [MappingFilter.endpointIndependent, .addressDependent, .addressAndPortDependent])
+  @Test(
+    "who is let in by a mapping",
+    arguments: [MappingFilter.endpointIndependent, .addressDependent, .addressAndPortDependent])
   func filtering(filter: MappingFilter) throws {
     let bed = RouterBed()
     bed.router.pointee.filter = filter

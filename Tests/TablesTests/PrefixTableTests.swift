@@ -12,7 +12,9 @@ struct PrefixTableTests {
     var prefixes: [(prefix: IPPrefix, value: UInt32)] = []
     for value in 0..<300 as Range<UInt32> {
       let isIPv6 = Bool.random(using: &random)
-      let bits = isIPv6 ? UInt128(0xFD) << 120 | UInt128.random(in: 0..<(1 << 40), using: &random) << 70
+      let bits =
+        isIPv6
+        ? UInt128(0xFD) << 120 | UInt128.random(in: 0..<(1 << 40), using: &random) << 70
         : UInt128(UInt32.random(in: .min ... .max, using: &random) & 0x0303_FFFF)
       let address = isIPv6 ? IPAddress.v6(IPv6Address(bits: bits)) : .v4(IPv4Address(bits: UInt32(bits)))
       let length = Int.random(in: isIPv6 ? 1...128 : 0...32, using: &random)

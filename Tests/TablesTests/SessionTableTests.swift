@@ -84,7 +84,9 @@ struct SessionTableTests {
     let kept = table.insert(Self.session(0, owner: 1), mapping: 0, timer: .tcpEstablished, now: 0)
     let other = table.insert(Self.session(1, owner: 0), mapping: 0, timer: .udp, now: 0)
     for number in 2..<10 { _ = table.insert(Self.session(number, owner: 1), mapping: 0, timer: .udp, now: 1) }
-    for number in 10..<100 { #expect(table.insert(Self.session(number, owner: 1), mapping: 0, timer: .udp, now: 2) != 0) }
+    for number in 10..<100 {
+      #expect(table.insert(Self.session(number, owner: 1), mapping: 0, timer: .udp, now: 2) != 0)
+    }
     #expect(table.count == 10 && table.evictions == 90)
     #expect(table[kept].pointee.timer == .tcpEstablished && table[other].pointee.owner == 0)
     #expect(table.count(owner: 0) == 1)
