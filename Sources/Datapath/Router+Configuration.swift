@@ -196,6 +196,45 @@ extension Router {
 
   // MARK: Sessions
 
+  /// Takes up a session of an earlier router, where its endpoint, external address and port are there still.
+  /// - Returns: false where they are not.
+  public mutating func restore(_ old: Session, now: UInt32) -> Bool {
+    let host = hosts.find(old.inside)
+    guard host != 0, now &- old.lastSeen < timeouts[Int(old.timer.rawValue)] else { return false }
+    var session = old
+    session.host = host
+    session.owner = hosts[host].pointee.port
+    session.routeGeneration = 0
+    guard sessions.find(inside: session.insideKey) == 0, sessions.find(outside: session.outsideKey) == 0,
+      let mapping = mapping(restoring: session)
+    else { return false }
+    return sessions.insert(session, mapping: mapping, timer: session.timer, now: old.lastSeen) != 0
+  }
+
+  /// The mapping that a session of an earlier router uses, 0 for none; nil where its port is another's now.
+  private mutating func mapping(restoring session: Session) -> UInt32? {
+    if session.external == session.inside { return 0 }
+    guard let slot = slot(of: session.external) else { return nil }
+    let plane = PortClaims.Plane(protocol: session.protocol)
+    switch sessions.mappings.use(slot: slot, plane: plane, port: session.externalPort) {
+    case .publication(let number):
+      let publication = publications[Int(number)]
+      let isSame =
+        publication.address == session.inside
+        && publication.insidePort(of: session.externalPort) == session.insidePort
+      return isSame ? 0 : nil
+    case .mapping(let known):
+      let mapping = sessions.mappings[known].pointee
+      return mapping.inside == session.inside && mapping.insidePort == session.insidePort ? known : nil
+    case .free:
+      let made = sessions.mappings.add(
+        inside: session.inside, port: session.insidePort, protocol: session.protocol, plane: plane,
+        external: session.external, slot: slot, owner: session.owner, isPrivate: !mapsEndpointIndependently,
+        externalPort: session.externalPort)
+      return made == 0 ? nil : made
+    }
+  }
+
   public mutating func setTimeout(_ timer: SessionTimer, seconds: UInt32) { timeouts[Int(timer.rawValue)] = seconds }
 
   public func timeout(_ timer: SessionTimer) -> UInt32 { timeouts[Int(timer.rawValue)] }

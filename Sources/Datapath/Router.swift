@@ -109,10 +109,13 @@ public struct Router: ~Copyable {
   /// - Parameters:
   ///   - portCapacity, networkCapacity: of the engine it works with.
   ///   - seed: a secret.
+  ///   - sessionMemory: as `SessionTable.init` wants it.
   public init(
-    portCapacity: Int, networkCapacity: Int, sessionCapacity: Int = SessionTable.capacityDefault, seed: UInt64
+    portCapacity: Int, networkCapacity: Int, sessionCapacity: Int = SessionTable.capacityDefault, seed: UInt64,
+    sessionMemory: UnsafeMutableRawPointer? = nil
   ) {
-    sessions = SessionTable(capacity: sessionCapacity, ownerCapacity: portCapacity, seed: seed)
+    sessions = SessionTable(
+      capacity: sessionCapacity, ownerCapacity: portCapacity, seed: seed, memory: sessionMemory)
     hosts = HostTable(portCapacity: portCapacity, seed: seed &+ 11)
     neighbours = NeighbourTable(seed: seed &+ 12)
     fragments = FragmentTable(seed: seed &+ 13)

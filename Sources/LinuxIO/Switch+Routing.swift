@@ -172,6 +172,21 @@ extension Switch {
     return sessions
   }
 
+  /// Takes up the sessions of an earlier process (`WorkerOptions.sessionFile`), where endpoints, external addresses and published
+  /// ports are as they were. After these were told. Once.
+  /// - Returns: how many were taken up, and how many there were.
+  public func restoreSessions() -> (restored: Int, of: Int) {
+    guard let earlier = sessionMemory?.takeEarlier(), !earlier.isEmpty else { return (0, 0) }
+    var restored = 0
+    for start in stride(from: 0, to: earlier.count, by: Int(Self.sessionsPerVisit)) {
+      let part = earlier[start..<min(earlier.count, start + Int(Self.sessionsPerVisit))]
+      restored += ask(RouterHandOver.routingWorker) { worker in
+        part.count { worker.routing!.router.pointee.restore($0, now: worker.now) }
+      }
+    }
+    return (restored, earlier.count)
+  }
+
   public func flushSessions() { askRouter { $0.flushSessions() } }
 
   public func setTimeout(_ timer: SessionTimer, seconds: UInt32) {

@@ -51,6 +51,7 @@ public final class Switch: Sendable {
   private let lostHandler: Notices<PortHandle>
   private let handOver: RouterHandOver
   let wanted: Notices<IPAddress>
+  let sessionMemory: SessionMemory?
   /// The routing worker's. The switch frees it when that has ended.
   private nonisolated(unsafe) let router: UnsafeMutablePointer<Router>
   public let options: WorkerOptions
@@ -89,11 +90,13 @@ public final class Switch: Sendable {
     lostHandler = lost
     let wanted = try Notices<IPAddress>()
     self.wanted = wanted
+    let capacity = options.sessionCapacity
+    sessionMemory = if let path = options.sessionFile { try SessionMemory(path: path, capacity: capacity) } else { nil }
     router = .allocate(capacity: 1)
     router.initialize(
       to: Router(
         portCapacity: options.portCapacity, networkCapacity: options.networkCapacity,
-        sessionCapacity: options.sessionCapacity, seed: .random(in: .min ... .max)))
+        sessionCapacity: capacity, seed: .random(in: .min ... .max), sessionMemory: sessionMemory?.sessions))
     exchange = LearningExchange(workers: workers)
     places = Mutex(
       Places(networks: Indices(capacity: options.networkCapacity), ports: Indices(capacity: options.portCapacity)))

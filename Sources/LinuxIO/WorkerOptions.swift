@@ -15,6 +15,8 @@ public struct WorkerOptions: Sendable, Equatable {
   public var networkCapacity = 4096
   /// Sessions that the router can hold, of 128 bytes each, which are touched when they are used.
   public var sessionCapacity = SessionTable.capacityDefault
+  /// A file for the sessions, so that the next process finds them; nil: they go with this one.
+  public var sessionFile: String?
   /// A power of two.
   public var receiveBufferCount = FrameBuffers.receiveCountDefault
   /// How long to look for frames before sleeping while the traffic is request and response, in microseconds. 0: never.

@@ -124,14 +124,17 @@ public struct MappingTable: ~Copyable {
   }
 
   /// Makes a mapping that nobody uses yet: `retain` and `release` it.
-  /// - Parameter isPrivate: for one far end alone: `find` does not find it.
+  /// - Parameters:
+  ///   - isPrivate: for one far end alone: `find` does not find it.
+  ///   - externalPort: this one and no other; nil: it is chosen.
   /// - Returns: 0 where no port is free, or the table is full.
   public mutating func add(
     inside: UInt128, port: UInt16, protocol: UInt8, plane: PortClaims.Plane, external: UInt128, slot: Int,
-    owner: UInt16,
-    isPrivate: Bool
+    owner: UInt16, isPrivate: Bool, externalPort asked: UInt16? = nil
   ) -> UInt32 {
-    guard count < Self.capacity, let externalPort = choose(slot, plane, wanted: port) else { return 0 }
+    guard count < Self.capacity, let externalPort = asked ?? choose(slot, plane, wanted: port),
+      use(slot, plane, externalPort).pointee == 0
+    else { return 0 }
     let index = take()
     var mapping = Mapping()
     mapping.inside = inside

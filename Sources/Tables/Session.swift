@@ -63,6 +63,13 @@ public struct Session: BitwiseCopyable, Sendable {
   @inlinable
   public init() {}
 
+  /// The bytes at `memory`, of another process, are a session that is in use.
+  public static func isWellFormed(_ memory: UnsafeRawPointer) -> Bool {
+    let number = memory.load(fromByteOffset: MemoryLayout<Session>.offset(of: \.protocol)!, as: UInt8.self)
+    let timer = memory.load(fromByteOffset: MemoryLayout<Session>.offset(of: \.timer)!, as: UInt8.self)
+    return number != 0 && SessionTimer(rawValue: timer) != nil
+  }
+
   @inlinable
   @inline(__always)
   public var insideKey: SessionKey {

@@ -25,6 +25,7 @@ public struct SessionTable: ~Copyable {
   }
 
   @usableFromInline let sessions: UnsafeMutablePointer<Session>
+  @usableFromInline let ownsMemory: Bool
   @usableFromInline let insideChains: HashChains
   @usableFromInline let outsideChains: HashChains
   /// Sessions of mappings, by mapping and far address: who may come in, where a mapping's filter asks for the address.
@@ -47,14 +48,22 @@ public struct SessionTable: ~Copyable {
   /// Sessions that went to make room.
   public private(set) var evictions: UInt64 = 0
 
+  /// Bytes of the array of sessions.
+  public static func memorySize(capacity: Int) -> Int { (capacity + 1) * MemoryLayout<Session>.stride }
+
   /// - Parameters:
   ///   - ownerCapacity: owners are numbered from 0.
   ///   - seed: a secret.
-  public init(capacity: Int = Self.capacityDefault, ownerCapacity: Int, seed: UInt64) {
+  ///   - memory: `memorySize` zero bytes for the sessions, aligned to 16, which stay the caller's and outlive the table: who maps a
+  ///     file there can read the sessions when this process has ended. nil: memory of the table's own.
+  public init(
+    capacity: Int = Self.capacityDefault, ownerCapacity: Int, seed: UInt64, memory: UnsafeMutableRawPointer? = nil
+  ) {
     precondition(capacity > 0 && capacity < Int(UInt32.max), "\(capacity) sessions")
     self.capacity = capacity
     ownerLimit = capacity
-    sessions = zeroed(capacity + 1)
+    sessions = memory?.bindMemory(to: Session.self, capacity: capacity + 1) ?? zeroed(capacity + 1)
+    ownsMemory = memory == nil
     insideChains = HashChains(capacity: capacity)
     outsideChains = HashChains(capacity: capacity)
     peerChains = HashChains(capacity: capacity)
@@ -66,7 +75,7 @@ public struct SessionTable: ~Copyable {
   }
 
   deinit {
-    Glibc.free(sessions)
+    if ownsMemory { Glibc.free(sessions) }
     insideChains.deallocate()
     outsideChains.deallocate()
     peerChains.deallocate()
