@@ -75,7 +75,7 @@ struct MonitorSocket: ~Copyable, @unchecked Sendable {  // Owns all it points to
   borrowing func receive(_ each: (Message) -> Void) -> Bool {
     var isComplete = true
     var datagrams = 0
-    while !isComplete || datagrams < Self.datagramsAtOnceMax {
+    while datagrams < Self.datagramsAtOnceMax {
       let count = mnl_socket_recvfrom(socket, buffer.baseAddress, buffer.count)
       if count < 0 {
         switch errno {

@@ -24,22 +24,40 @@ struct NetworkMonitorTests {
   }
 
   @Test(arguments: [
-    ("link add d0 type bridge", NetworkMonitor.Event.links), ("link set tap1 down", .links),
-    ("link del tap1", .links), ("addr add 10.9.0.1/32 dev tap1", .addresses), ("addr del 10.1.0.2/24 dev tap0", .addresses),
+    ("link add d0 type bridge", NetworkMonitor.Event.links), ("link set tap1 down", .links), ("link del tap1", .links),
+    ("addr add 10.9.0.1/32 dev tap1", .addresses), ("addr del 10.1.0.2/24 dev tap0", .addresses),
     ("addr add fd09::1/64 dev tap1 nodad", .addresses), ("addr del fd01::2/64 dev tap0", .addresses),
-    ("route add 10.7.0.0/16 dev tap0", .routes), ("route add fd07::/64 dev tap0 table 99", .routes),
-    ("nexthop add id 7 blackhole", .routes), ("rule add from 10.3.0.1 table 99", .routes),
-    ("-6 rule add from fd03::1 table 99", .routes),
   ])
-  func changesByIPAreTold(_ command: String, _ event: NetworkMonitor.Event) throws {
+  func changesOfLinksAndAddressesAreTold(_ command: String, _ event: NetworkMonitor.Event) throws {
     try withMonitor { other, log, _, _, _ in
-      let attempt = try other.attempt(["ip"] + command.split(separator: " ").map(String.init))
-      try #require(attempt.status == 0, "\(attempt.complaint)")
+      try run(command, in: other)
       try log.wait(for: event)
       // With a link or an address, routes go that the kernel is silent about.
       try log.wait(for: .routes)
       #expect(Set(log.all).subtracting([.links, .addresses, .routes]).isEmpty)
     }
+  }
+
+  /// In a namespace whose only link is the loopback, so that nothing else is told.
+  @Test(arguments: [
+    "route add blackhole 10.7.0.0/16 table 99", "route add blackhole fd07::/64", "nexthop add id 7 blackhole",
+    "rule add from 10.3.0.1 table 99", "-6 rule add from fd03::1 table 99",
+  ])
+  func changesOfRoutesAreTold(_ command: String) throws {
+    try withNamespace { other in
+      try other.ip("link", "set", "lo", "up")
+      let log = EventLog()
+      let monitor = try NetworkMonitor(in: NetworkNamespace(path: other.path), handler: log.append)
+      try run(command, in: other)
+      try log.wait(for: .routes)
+      monitor.stop()
+      #expect(Set(log.all) == [.routes])
+    }
+  }
+
+  private func run(_ command: String, in namespace: TestNamespace) throws {
+    let attempt = try namespace.attempt(["ip"] + command.split(separator: " ").map(String.init))
+    try #require(attempt.status == 0, "\(attempt.complaint)")
   }
 
   @Test func burstIsToldOnce() throws {
@@ -84,16 +102,15 @@ struct NetworkMonitorTests {
     }
   }
 
-  /// A bridge's table of MAC addresses goes by the messages of neighbours.
-  @Test func bridgesTableIsNotNeighbours() throws {
+  /// A table of MAC addresses goes by the messages of neighbours, with addresses too where it is a tunnel's.
+  @Test func forwardingTableIsNotNeighbours() throws {
     try withMonitor(neighbourLinks: nil) { other, log, _, tap0, _ in
-      try other.ip("link", "add", "br0", "type", "bridge")
-      try other.ip("link", "set", "tap0", "master", "br0")
-      try Command.run("bridge", "-n", other.name, "fdb", "add", "02:00:00:00:00:09", "dev", "tap0", "master")
-      try other.ip("neigh", "add", "10.1.0.9", "lladdr", "02:00:00:00:00:09", "dev", "tap0")
-      try waitUntil {
-        log.all.contains { if case .neighbour(let found) = $0 { found.address == IPAddress("10.1.0.9") } else { false } }
-      }
+      try other.ip("link", "add", "vx0", "type", "vxlan", "id", "5", "dstport", "4789")
+      try Command.run("bridge", "-n", other.name, "fdb", "add", "02:00:00:00:00:09", "dev", "vx0", "dst", "10.1.0.7")
+      let mac = try #require(Self.mac)
+      try other.ip("neigh", "add", "10.1.0.9", "lladdr", "\(mac)", "dev", "tap0", "nud", "permanent")
+      let address = try #require(IPAddress("10.1.0.9"))
+      try log.wait(for: .neighbour(Neighbour(linkIndex: tap0, address: address, mac: mac, state: .permanent)))
       for case .neighbour(let neighbour) in log.all { #expect(neighbour.linkIndex == tap0) }
     }
   }

@@ -102,7 +102,8 @@ struct RouteTests {
       try socket.addRoute(route)
       let main = try socket.routes(.ipv4, table: Route.Table.main)
       let connected = Route(
-        destination: try prefix("10.1.0.0/24"), linkIndex: link, origin: .kernel, preferredSource: IPAddress("10.1.0.2"))
+        destination: try prefix("10.1.0.0/24"), linkIndex: link, origin: .kernel, preferredSource: IPAddress("10.1.0.2")
+      )
       #expect(main == [route, connected])
       let local = try socket.routes(.ipv4, table: Route.Table.local)
       #expect(local.map(\.kind) == [.local, .broadcast])
