@@ -64,7 +64,7 @@ extension RelayLoop {
   }
 
   private func pause(_ token: Token) {
-    if paused.isEmpty { resumption = deadline(in: Self.descriptorPause_ms) }
+    if paused.isEmpty { resumption = deadline(in: Self.descriptorPauseMilliseconds) }
     paused.insert(token)
   }
 
@@ -85,7 +85,7 @@ extension RelayLoop {
     guard target >= 0 else { return refuse(client) }
     let connection = Connection(
       sides: (Connection.Side(socket: client), Connection.Side(socket: target)), publication: token.index,
-      deadline: deadline(in: limits.connectTimeout_ms))
+      deadline: deadline(in: limits.connectTimeoutMilliseconds))
     guard let index = connections.insert(connection) else {
       close(target)
       return refuse(client)
@@ -144,7 +144,7 @@ extension RelayLoop {
       guard connections[index][side].isReadable, connections[index][1 - side].isWritable,
         !connections[index][side].hasEnded
       else { return true }
-      let length = recv(source, buffer, Self.bufferSize_bytes, Int32(MSG_PEEK))
+      let length = recv(source, buffer, Self.bufferByteCount, Int32(MSG_PEEK))
       if length == 0 {
         connections[index][side].hasEnded = true
         shutdown(destination, Int32(SHUT_WR))
@@ -166,7 +166,7 @@ extension RelayLoop {
       guard recv(source, nil, written, Int32(MSG_TRUNC)) == written else { return gone(index) }
       if written < length {
         connections[index][1 - side].isWritable = false
-      } else if length < Self.bufferSize_bytes && !connections[index][side].isEnding {
+      } else if length < Self.bufferByteCount && !connections[index][side].isEnding {
         connections[index][side].isReadable = false
       }
     }

@@ -47,7 +47,7 @@ extension RelayLoop {
     let socket = publications[token.index].sockets[token.part]
     var ends = martlet_datagram_ends()
     for _ in 0..<Self.datagramCountMax {
-      let length = martlet_relay_receive(socket, buffer, Self.bufferSize_bytes, &ends)
+      let length = martlet_relay_receive(socket, buffer, Self.bufferByteCount, &ends)
       // Level-triggered: whatever it was, more of it is told again.
       guard length >= 0 else { return }
       guard martlet_is_unicast(&ends) == 1, let client = client(ends, token) else {
@@ -64,7 +64,7 @@ extension RelayLoop {
     for _ in 0..<Self.datagramCountMax {
       guard clients.holds(token) else { return }
       let client = clients[token.index]
-      let length = recv(client.socket, buffer, Self.bufferSize_bytes, 0)
+      let length = recv(client.socket, buffer, Self.bufferByteCount, 0)
       guard length >= 0 else {
         if errno != EAGAIN { settle(token.index, errno) }
         return
@@ -86,7 +86,7 @@ extension RelayLoop {
       return endClient(client)
     }
     statistics.datagrams += 1
-    clients[client].deadline = deadline(in: limits.clientIdle_s * 1000)
+    clients[client].deadline = deadline(in: limits.clientIdleSeconds * 1000)
     clients.queue(client)
   }
 
@@ -103,7 +103,7 @@ extension RelayLoop {
     }
     guard socket >= 0 else { return nil }
     let new = DatagramClient(
-      key: key, ends: ends, socket: socket, deadline: deadline(in: limits.clientIdle_s * 1000))
+      key: key, ends: ends, socket: socket, deadline: deadline(in: limits.clientIdleSeconds * 1000))
     guard let index = clients.insert(new) else {
       close(socket)
       return nil

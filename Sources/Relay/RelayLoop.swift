@@ -11,16 +11,16 @@ import Wire
 final class RelayLoop {
   static let eventCountMax = 256
   /// What is moved at once from one side of a connection to the other, and room for any datagram.
-  static let bufferSize_bytes = 256 << 10
+  static let bufferByteCount = 256 << 10
   /// Until sockets that could not accept for want of descriptors try again, though none of ours was closed.
-  static let descriptorPause_ms = 100
+  static let descriptorPauseMilliseconds = 100
   static let nanosecondsInMillisecond: UInt64 = 1_000_000
 
   let limits: RelayLimits
   let epoll: FileDescriptor
   private let mailbox: Mailbox
   private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: RelayLoop.eventCountMax)
-  let buffer = UnsafeMutableRawPointer.allocate(byteCount: RelayLoop.bufferSize_bytes, alignment: 64)
+  let buffer = UnsafeMutableRawPointer.allocate(byteCount: RelayLoop.bufferByteCount, alignment: 64)
 
   var publications = SlotTable<Publication>()
   var publicationIndices: [RelayedPorts: Int] = [:]
@@ -58,7 +58,7 @@ final class RelayLoop {
   func run() {
     now = Self.monotonicTime()
     while isRunning {
-      let count = epoll_wait(epoll.number, events, Int32(Self.eventCountMax), timeout_ms)
+      let count = epoll_wait(epoll.number, events, Int32(Self.eventCountMax), timeoutMilliseconds)
       now = Self.monotonicTime()
       let continued = unfinished
       unfinished.removeAll(keepingCapacity: true)
@@ -110,7 +110,7 @@ final class RelayLoop {
   }
 
   /// Until something is due, for epoll_wait(2): -1 means nothing is.
-  private var timeout_ms: Int32 {
+  private var timeoutMilliseconds: Int32 {
     if !unfinished.isEmpty { return 0 }
     var due: UInt64?
     if let index = connections.first { due = connections[index].deadline }

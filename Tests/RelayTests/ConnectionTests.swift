@@ -8,7 +8,7 @@ import Wire
 struct ConnectionTests {
   /// Words of 8 bytes from a generator, so that each place of the stream has its own.
   struct Stream {
-    static let pieceSize_bytes = 64 << 10
+    static let pieceByteCount = 64 << 10
     static let pieceCount = 800
     var state: UInt64
     /// FNV-1a, by words.
@@ -26,14 +26,14 @@ struct ConnectionTests {
     /// Sends all pieces, then the end; the hash of what was sent.
     static func send(_ socket: TestSocket, seed: UInt64) throws -> UInt64 {
       var stream = Stream(state: seed)
-      var words = [UInt64](repeating: 0, count: pieceSize_bytes / 8)
+      var words = [UInt64](repeating: 0, count: pieceByteCount / 8)
       for _ in 0..<pieceCount {
         stream.fill(&words)
         stream.take(words)
         var sent = 0
-        while sent < pieceSize_bytes {
+        while sent < pieceByteCount {
           let count = words.withUnsafeBytes {
-            Glibc.send(socket.number, $0.baseAddress! + sent, pieceSize_bytes - sent, Int32(MSG_NOSIGNAL))
+            Glibc.send(socket.number, $0.baseAddress! + sent, pieceByteCount - sent, Int32(MSG_NOSIGNAL))
           }
           guard count > 0 else { throw Errno.current("send a piece") }
           sent += count
@@ -46,13 +46,13 @@ struct ConnectionTests {
     /// Receives up to the end; the hash of what came.
     static func receive(_ socket: TestSocket) throws -> (hash: UInt64, count: Int) {
       var stream = Stream(state: 0)
-      var words = [UInt64](repeating: 0, count: pieceSize_bytes / 8)
+      var words = [UInt64](repeating: 0, count: pieceByteCount / 8)
       var total = 0
       while true {
-        let count = recv(socket.number, &words, pieceSize_bytes, Int32(MSG_WAITALL))
+        let count = recv(socket.number, &words, pieceByteCount, Int32(MSG_WAITALL))
         guard count >= 0 else { throw Errno.current("receive a piece") }
         total += count
-        if count < pieceSize_bytes { return (stream.hash, total) }
+        if count < pieceByteCount { return (stream.hash, total) }
         stream.take(words)
       }
     }
@@ -69,7 +69,7 @@ struct ConnectionTests {
       let down = Background { try Stream.send(peer, seed: 2) }
       let atServer = Background { try Stream.receive(peer) }
       let atClient = try Stream.receive(client)
-      let total = Stream.pieceSize_bytes * Stream.pieceCount
+      let total = Stream.pieceByteCount * Stream.pieceCount
       #expect(total > 50_000_000)
       #expect(try atServer.wait() == (try up.wait(), total))
       #expect(atClient == (try down.wait(), total))
@@ -153,7 +153,7 @@ struct ConnectionTests {
       try command(
         "ip", "-n", bed.host, "neighbour", "add", "10.88.0.9", "lladdr", "02:00:00:00:00:99", "dev", "veth0")
       var limits = RelayLimits()
-      limits.connectTimeout_ms = 50
+      limits.connectTimeoutMilliseconds = 50
       let relay = try Relay(limits: limits)
       try relay.open(published(to: "10.88.0.9"))
       let client = try TestSocket.connected(SOCK_STREAM, "127.0.0.1", 8080)

@@ -87,7 +87,7 @@ struct DatagramTests {
     try TestBed.run { bed in
       let server = try bed.server(SOCK_DGRAM)
       var limits = RelayLimits()
-      limits.clientIdle_s = 1
+      limits.clientIdleSeconds = 1
       let relay = try Relay(limits: limits)
       try relay.open(published(.udp))
       let client = try TestSocket.connected(SOCK_DGRAM, "127.0.0.1", 8080)
