@@ -43,6 +43,7 @@ struct LimitTests {
         try #require(getrlimit(resource, &usual) == 0)
         var scarce = rlimit(rlim_cur: 3, rlim_max: usual.rlim_max)
         setrlimit(resource, &scarce)
+        defer { setrlimit(resource, &usual) }  // What takes the namespaces away needs descriptors too.
         var end = martlet_socket_address(IPAddress("127.0.0.1")!, port: 8080)
         try #require(end.with { connect(late.number, $0, $1) } == 0)
         let start = ContinuousClock.now
