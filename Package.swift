@@ -58,6 +58,7 @@ let package = Package(
 
     // The control plane.
     library("Netlink", ["Wire", "SystemCalls", "CLinux", "CLibmnl"]),
+    library("Relay", ["Wire", "SystemCalls", "CLinux"]),
     library("ControlModel"),
     library(
       "ControlPlane",
@@ -94,6 +95,7 @@ let package = Package(
     tests("DatapathTests", ["Datapath", "Tables", "Wire"]),
     tests("LinuxIOTests", ["CAllocations", "LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
+    tests("RelayTests", ["Relay", "Wire", "SystemCalls", "CLinux"]),
     tests("ControlPlaneTests", ["ControlPlane", "ControlModel", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
     tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),
