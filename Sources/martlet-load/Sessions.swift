@@ -8,8 +8,8 @@ struct Sessions: ParsableCommand {
     abstract: "Send UDP datagrams from many sources, a session each for a translator on the way.",
     discussion: """
       Once from each of --count sources, or round and round for --seconds, in an order that is scattered over all of \
-      them. Sources are the addresses from --first-source on, \(SessionDatagram.portsEach) ports each. Needs CAP_NET_RAW, \
-      and a route for replies.
+      them. Sources are the addresses from --first-source on, \(SessionDatagram.portsEach) ports each. \
+      Needs CAP_NET_RAW, and a route for replies.
       """)
 
   private static let countLimit = 1 << 24

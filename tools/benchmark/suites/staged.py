@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from ..contenders import Contender, NotApplicable
+from ..contenders import Contender, NotApplicable, switches
 from ..contenders.contender import MTU
 from ..metrics import Conditions, Figures, Measurement
 from ..processes import ProgramFailed
@@ -22,6 +22,7 @@ class Stage:
     hosts: int
     measurements: list[Measurement]
     most_rounds: int | None = None  # where one takes long, and differs little from the next
+    takes: Callable[[Contender], bool] = lambda contender: True
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,12 @@ class StagedSuite:
     name: str
     title: str
     stages: Callable[[], list[Stage]]
-    choose: Callable[[list[Contender]], list[Contender]] = list
+    choose: Callable[[list[Contender]], list[Contender]] = switches
     is_timed: bool = True
 
     def run(self, contenders: list[Contender], conditions: Conditions, results: Results):
         for stage in self.stages():
-            with standing(contenders, stage.hosts, results) as present:
+            with standing(list(filter(stage.takes, contenders)), stage.hosts, results) as present:
                 run_stage(stage, present, conditions, results)
 
 
