@@ -23,7 +23,8 @@ class Commands(unittest.TestCase):
         )
 
     def test_nftables_gets_no_command_for_a_protocol_without_ports(self):
-        self.assertEqual(map_commands("delete", (("udp", 1),)), ["delete element ip bench udp_ports { 1 : 10.77.0.2 . 1 }"])
+        commands = map_commands("delete", (("udp", 1),))
+        self.assertEqual(commands, ["delete element ip bench udp_ports { 1 : 10.77.0.2 . 1 }"])
 
     def test_docker_has_a_rule_to_translate_and_one_to_let_pass(self):
         translate, let_pass = rule_commands((("udp", 53),))
