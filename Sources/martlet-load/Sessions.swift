@@ -8,8 +8,8 @@ struct Sessions: ParsableCommand {
     abstract: "Send UDP datagrams from many sources, a session each for a translator on the way.",
     discussion: """
       Once from each of --count sources, or round and round for --seconds, in an order that is scattered over all of \
-      them. Sources are the addresses from --first-source on, \(SessionDatagram.portsEach) ports each. \
-      Needs CAP_NET_RAW, and a route for replies.
+      them. Sources are the addresses from --first-source on, each with \(SessionDatagram.portsEach) ports. Needs \
+      CAP_NET_RAW, and a route for replies.
       """)
 
   private static let countLimit = 1 << 24
@@ -26,7 +26,9 @@ struct Sessions: ParsableCommand {
   @OptionGroup var placement: Placement
 
   func validate() throws {
-    guard (1...Self.countLimit).contains(count) else { throw ValidationError("--count must be 1 to \(Self.countLimit)") }
+    guard (1...Self.countLimit).contains(count) else {
+      throw ValidationError("--count must be 1 to \(Self.countLimit)")
+    }
     guard (0...Self.payloadLimit).contains(payload) else {
       throw ValidationError("--payload must be 0 to \(Self.payloadLimit)")
     }

@@ -73,6 +73,14 @@ class Built(unittest.TestCase):
             self.assertEqual(packets.icmp(source, destination, kind, 0, message[4:8], message[8:]), message)
 
 
+    def test_a_udp_checksum_of_zero_goes_as_its_other_form(self):
+        ends = ("198.51.100.2", 5000, "10.77.0.2", 6000)
+        datagram = packets.udp(*ends, packets.udp(*ends, b"\0\0")[6:8])
+        self.assertEqual(datagram[6:8], b"\xff\xff")
+        whole = packets.ip(ends[0], ends[2], packets.UDP, datagram)
+        self.assertTrue(packets.Packet(whole).checksum_is_right())
+
+
 class TakenApart(unittest.TestCase):
     def test_places_of_fragments(self):
         for fragments_of in (FRAGMENTS4, FRAGMENTS6):

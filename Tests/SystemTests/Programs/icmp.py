@@ -14,8 +14,9 @@
     icmp.py listen [--ipv6] [--seconds S] [--count N]
         Says `ready`, then for each error (no echo, no neighbour discovery) a line of JSON: from, to, type, code, mtu,
         checksum_right (null for IPv6: the kernel drops wrong ones), quote {source, destination, protocol, source_port,
-        destination_port, hops, header_checksum_right, checksum_right (null where it is cut short), bytes, hex}. The checksum
-        of a quoted TCP or UDP packet is wrong where it was still to be made by a device: between veth with offloads.
+        destination_port, hops, header_checksum_right, checksum_right (null where it is cut short), bytes, hex}.
+        The checksum of a quoted TCP or UDP packet is wrong where it was still to be made by a device: between veth with
+        offloads.
 
 FROM need not be an address of this machine. `send` prints what it sent as JSON: type, code, quote.
 """

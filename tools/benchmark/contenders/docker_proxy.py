@@ -54,7 +54,11 @@ class DockerProxy(KernelRouter):
             launcher.wait_until(lambda: set(ports) <= bound_ports(launcher.pid), f"{len(ports)} ports")
         except ProgramFailed as failure:
             self.withdraw(ports)
-            raise NotApplicable(f"{len(ports)} processes could not be started: {failure}") from failure
+            most = Path("/proc/sys/kernel/pid_max").read_text().strip()
+            reason = str(failure).rpartition(": ")[2]
+            raise NotApplicable(
+                f"{len(ports)} processes could not be started: {reason} (the machine's kernel.pid_max is {most})"
+            ) from failure
         self.bytes_each = self.resident_bytes() // sum(len(of) for of in self.launchers)
 
     def withdraw(self, ports: tuple[Port, ...]):

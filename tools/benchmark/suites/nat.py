@@ -160,7 +160,7 @@ class ManySessions:
 
     def measurement(self, count: int) -> Measurement:
         one_flow = "60-byte frames of one flow to the published port, sent without pause; the sink blocks."
-        spread = "The same, but each frame belongs to another of the sessions."
+        spread = "60-byte frames to the published port, sent without pause, each of another of the sessions."
         metric = self.curves.metric
         rate = metric("frames of one flow", one_flow, "kpps", count, is_rate=True)
         cost = metric(self.ONE_FLOW, one_flow + " Busy time of all CPUs.", "s", count)
