@@ -54,7 +54,7 @@ def standing(contenders: list[Contender], hosts: int, results: Results) -> Itera
                 make_alike(contender)
                 require_reachable(contender)
                 contender.freeze()
-            except ProgramFailed as failure:
+            except (ProgramFailed, NotApplicable) as failure:
                 if contender.name == results.base:
                     raise
                 give_up(contender, f"{hosts} hosts", failure, results)
@@ -127,7 +127,7 @@ def take_turn(measurement: Measurement, contender: Contender, conditions: Condit
     return {}
 
 
-def give_up(contender: Contender, what: str, failure: ProgramFailed, results: Results, for_good: bool = False):
+def give_up(contender: Contender, what: str, failure: Exception, results: Results, for_good: bool = False):
     results.leave_out(contender.name, what, str(failure), for_good)
     progress(f"left out: {contender.name}, {what}: {failure}")
 
