@@ -1,6 +1,9 @@
 """docker-proxy, Docker's way without rules: a process for each port that copies between two connections."""
 
+import os
 import shutil
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 from ..processes import Background, ProgramFailed
@@ -9,10 +12,10 @@ from .kernel_router import CONTAINER4, MASQUERADE, KernelRouter
 from .router import Port
 
 UNPACKED = Path(__file__).resolve().parents[3] / ".build" / "peers"  # by tools/lib/packages.sh
-# A proxy tells who started it by descriptor 3, and would close what it has there itself. It ends with the shell.
+# A proxy tells who started it by descriptor 3, and would close what it has there itself.
 LAUNCH = """
 while read -r protocol port; do
-  setpriv --pdeathsig KILL "$0" -proto "$protocol" -host-ip 0.0.0.0 -host-port "$port" \
+  "$0" -proto "$protocol" -host-ip 0.0.0.0 -host-port "$port" \
     -container-ip "$1" -container-port "$port" </dev/null 3>/dev/null &
 done <"$2"
 wait
@@ -23,7 +26,7 @@ MEMORY_SHARE = 0.5  # of what is free, for a number of ports that is tried
 class DockerProxy(KernelRouter):
     packages = ()
     archives = ("docker.io",)
-    programs = ("nft", "setpriv")
+    programs = ("nft", "setsid")
     ruleset = MASQUERADE
     publishes_only = True
     notes = ("a process for each port, no daemon; memory is what is proportionally theirs (PSS)",)
@@ -47,7 +50,7 @@ class DockerProxy(KernelRouter):
             )
         listed = self.directory / f"ports-{len(self.launchers)}"
         listed.write_text("".join(f"{protocol} {number}\n" for protocol, number in ports))
-        launcher = self.switch.start("sh", "-c", LAUNCH, program(), CONTAINER4, listed)
+        launcher = self.switch.start("setsid", "sh", "-c", LAUNCH, program(), CONTAINER4, listed)
         self.processes.append(launcher)
         self.launchers[ports] = launcher
         try:
@@ -61,13 +64,21 @@ class DockerProxy(KernelRouter):
     def withdraw(self, ports: tuple[Port, ...]):
         launcher = self.launchers.pop(ports)
         self.processes.remove(launcher)
+        # A group of its own, so that those go too that a shell which has ended left behind.
+        with suppress(ProcessLookupError):
+            os.killpg(launcher.pid, signal.SIGKILL)
         launcher.stop()
+        # In the enclosure they are ours now, and would keep their process ids.
+        with suppress(ChildProcessError):
+            while True:
+                os.waitpid(-launcher.pid, 0)
 
     def resident_bytes(self) -> int:
         return sum(proportional_bytes(pid) for launcher in self.launchers.values() for pid in children(launcher.pid))
 
     def tear_down(self):
-        self.launchers = {}
+        for ports in list(self.launchers):
+            self.withdraw(ports)
         super().tear_down()
 
 
