@@ -41,6 +41,8 @@ enum TidyRules {
     "LinuxIO": ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"],
     "Netlink": ["Wire", "SystemCalls", "CLinux", "CLibmnl"],
     "Relay": ["Wire", "SystemCalls", "CLinux"],
+    "UplinkFilter": ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
+    "embed-bpf": [],
     "ControlModel": [],
     "ControlPlane": [
       "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "SystemCalls", "CLinux", "ControlModel", "Logging", "GRDB",
@@ -64,7 +66,7 @@ enum TidyRules {
   /// All that the data path may import of the toolchain: memory and atomics.
   static let pureLibraries: Set<String> = ["Glibc", "Synchronization"]
   /// Beside the data path, those that need no Foundation.
-  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "Relay", "SystemCalls"]
+  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "Relay", "SystemCalls", "UplinkFilter"]
 }
 
 extension TidyRules {
