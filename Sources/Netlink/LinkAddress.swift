@@ -4,11 +4,24 @@ import Wire
 
 /// An address of an interface (RTM_NEWADDR of rtnetlink(7), linux/if_addr.h).
 public struct LinkAddress: Hashable, Sendable {
+  /// How far it is valid (RT_SCOPE_* of linux/rtnetlink.h), as routes have it.
+  public typealias Scope = Route.Scope
+
   public let linkIndex: Int32
   /// The address with its subnet's length.
   public let prefix: IPPrefix
   /// Duplicate address detection is not through (IFA_F_TENTATIVE; RFC 4862, 5.4): not usable yet.
   public let isTentative: Bool
+  /// `link` for fe80::/10 and what an administrator gave that scope, `host` for the loopback's.
+  public let scope: Scope
+  /// Its preferred lifetime is over (IFA_F_DEPRECATED; RFC 4862, 5.5.4): not for what begins anew.
+  public let isDeprecated: Bool
+  /// Changes by the day for privacy (IFA_F_TEMPORARY; RFC 8981). Of IPv6.
+  public let isTemporary: Bool
+  /// There is an earlier one of the same subnet on the link (IFA_F_SECONDARY). Of IPv4.
+  public let isSecondary: Bool
+  /// Somebody else on the link has it (IFA_F_DADFAILED): not usable.
+  public let isDuplicate: Bool
 }
 
 extension RouteSocket {
@@ -79,6 +92,11 @@ extension LinkAddress {
     }
     self.init(
       linkIndex: Int32(bitPattern: header.ifa_index), prefix: prefix,
-      isTentative: flags & UInt32(IFA_F_TENTATIVE) != 0)
+      isTentative: flags & UInt32(IFA_F_TENTATIVE) != 0, scope: Scope(rawValue: header.ifa_scope),
+      isDeprecated: flags & UInt32(IFA_F_DEPRECATED) != 0,
+      // One bit with a meaning for each family.
+      isTemporary: own.isIPv6 && flags & UInt32(IFA_F_TEMPORARY) != 0,
+      isSecondary: !own.isIPv6 && flags & UInt32(IFA_F_SECONDARY) != 0,
+      isDuplicate: flags & UInt32(IFA_F_DADFAILED) != 0)
   }
 }

@@ -26,6 +26,16 @@ struct Attributes: Sequence, IteratorProtocol {
   fileprivate(set) var cursor: UnsafeMutableRawPointer
   let end: UnsafeMutableRawPointer
 
+  fileprivate init(cursor: UnsafeMutableRawPointer, end: UnsafeMutableRawPointer) {
+    (self.cursor, self.end) = (cursor, end)
+  }
+
+  /// Those in a part of an attribute.
+  init(_ bytes: UnsafeRawBufferPointer) {
+    cursor = UnsafeMutableRawPointer(mutating: bytes.baseAddress!)
+    end = cursor + bytes.count
+  }
+
   mutating func next() -> Attribute? {
     let attribute = cursor.assumingMemoryBound(to: nlattr.self)
     guard mnl_attr_ok(attribute, Int32(end - cursor)) else { return nil }
@@ -41,6 +51,8 @@ struct Attribute {
   var type: Int { Int(mnl_attr_get_type(header)) }
 
   var uint8: UInt8? { mnl_attr_validate(header, MNL_TYPE_U8) == 0 ? mnl_attr_get_u8(header) : nil }
+
+  var uint16: UInt16? { mnl_attr_validate(header, MNL_TYPE_U16) == 0 ? mnl_attr_get_u16(header) : nil }
 
   var uint32: UInt32? { mnl_attr_validate(header, MNL_TYPE_U32) == 0 ? mnl_attr_get_u32(header) : nil }
 

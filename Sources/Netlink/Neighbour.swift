@@ -13,6 +13,10 @@ public struct Neighbour: Hashable, Sendable {
     public static let incomplete = State(rawValue: 0x01)
     public static let reachable = State(rawValue: 0x02)
     public static let stale = State(rawValue: 0x04)
+    /// In use though stale: will be asked if nothing is heard of it soon.
+    public static let delay = State(rawValue: 0x08)
+    /// Stale, and being asked.
+    public static let probe = State(rawValue: 0x10)
     public static let failed = State(rawValue: 0x20)
     /// Needs no resolution, as a multicast address.
     public static let noARP = State(rawValue: 0x40)
@@ -33,6 +37,11 @@ public struct Neighbour: Hashable, Sendable {
   }
 }
 
+extension Neighbour {
+  /// Frames may be sent to `mac` (NUD_VALID).
+  public var isValid: Bool { state.rawValue & 0xDE != 0 }
+}
+
 extension RouteSocket {
   /// The neighbours of both families on the interface `link`.
   public mutating func neighbours(link: Int32) throws(Errno) -> [Neighbour] {
@@ -49,6 +58,19 @@ extension RouteSocket {
     request.put(NDA_DST, neighbour.address)
     if let mac = neighbour.mac { request.put(NDA_LLADDR, mac.bytes) }
     try execute(request, "set neighbour \(neighbour.address) of link \(neighbour.linkIndex)")
+  }
+
+  /// Has the kernel do as if it had a packet for `address` (NTF_USE of linux/neighbour.h): one it does not know, or where
+  /// nobody answered, it asks for now; one that is stale it asks for after the link's `delay_first_probe_time`, unless it
+  /// hears of it before. Returns at once; a `NetworkMonitor` tells what comes of it.
+  ///
+  /// Not for permanent entries: the kernel would take that from them. ENETDOWN where the link is down.
+  public mutating func useNeighbour(_ address: IPAddress, link: Int32) throws(Errno) {
+    var header = ndmsg(address, link: link, state: Neighbour.State(rawValue: 0))
+    header.ndm_flags = UInt8(NTF_USE)
+    var request = Request(RTM_NEWNEIGH, flags: NLM_F_CREATE, header)
+    request.put(NDA_DST, address)
+    try execute(request, "use neighbour \(address) of link \(link)")
   }
 
   /// ENOENT where there is no such entry.
@@ -84,8 +106,11 @@ extension ndmsg {
 }
 
 extension Neighbour {
-  fileprivate init?(_ message: Message) {
-    guard message.type == RTM_NEWNEIGH, let header = message.family(ndmsg.self) else { return nil }
+  /// Of RTM_NEWNEIGH or RTM_DELNEIGH; nil for a bridge's table of MAC addresses, which goes by the same messages.
+  init?(_ message: Message) {
+    guard message.type == RTM_NEWNEIGH || message.type == RTM_DELNEIGH, let header = message.family(ndmsg.self),
+      AddressFamily(rawValue: header.ndm_family) != nil
+    else { return nil }
     var address: IPAddress?
     var mac: MACAddress?
     for attribute in message.attributes(after: ndmsg.self) {

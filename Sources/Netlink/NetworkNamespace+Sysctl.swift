@@ -29,4 +29,16 @@ extension NetworkNamespace {
       return String(decoding: text.last == UInt8(ascii: "\n") ? text.dropLast() : text, as: UTF8.self)
     }
   }
+
+  /// Ports the kernel itself chooses from for sockets of both families (ip-sysctl.rst, `ip_local_port_range`). EBADMSG
+  /// where the value is no range.
+  public borrowing func localPortRange() throws(Errno) -> ClosedRange<UInt16> {
+    let path = "ipv4/ip_local_port_range"
+    let text = try sysctl(path)
+    let bounds = text.split { $0 == "\t" || $0 == " " }.map { UInt16($0) }
+    guard bounds.count == 2, let first = bounds[0], let last = bounds[1], first <= last else {
+      throw Errno(EBADMSG, "read '\(text)' in /proc/sys/net/\(path)")
+    }
+    return first...last
+  }
 }

@@ -43,5 +43,29 @@ struct Request: ~Copyable {
 
   mutating func put(_ attribute: Int, _ address: IPAddress) { put(attribute, address.bytes) }
 
+  /// An attribute that consists of those that `body` puts.
+  mutating func nest(_ attribute: Int, _ body: (inout Request) -> Void) {
+    guard let start = mnl_attr_nest_start_check(message, Self.capacity, UInt16(attribute)) else {
+      isOverfull = true
+      return
+    }
+    body(&self)
+    mnl_attr_nest_end(message, start)
+  }
+
+  /// One element of RTA_MULTIPATH: a header that also says how long the attributes behind it are.
+  mutating func putHop(_ header: rtnexthop, _ body: (inout Request) -> Void) {
+    let start = Int(message.pointee.nlmsg_len)
+    guard start + MemoryLayout<rtnexthop>.size <= Self.capacity else {
+      isOverfull = true
+      return
+    }
+    message.pointee.nlmsg_len += UInt32(MemoryLayout<rtnexthop>.size)
+    body(&self)
+    var header = header
+    header.rtnh_len = UInt16(Int(message.pointee.nlmsg_len) - start)
+    buffer.storeBytes(of: header, toByteOffset: start, as: rtnexthop.self)
+  }
+
   private mutating func keep(_ fitted: Bool) { if !fitted { isOverfull = true } }
 }
