@@ -2,6 +2,7 @@ import ControlModel
 import Glibc
 import LinuxIO
 import Netlink
+import Synchronization
 import SystemCalls
 import Wire
 
@@ -10,6 +11,9 @@ public final class KernelHostNetwork: HostNetwork {
   public let own: NamespaceReference
   /// Keeps the daemon's namespace, and the claim on it.
   private let descriptor: FileDescriptor
+  let changeHandler = Mutex<(@Sendable (HostChange) -> Void)?>(nil)
+  /// From the first uplink on.
+  let monitor = Mutex<NetworkMonitor?>(nil)
 
   /// Works in the network namespace at `path`: the calling thread's, unless told otherwise.
   public init(ownNamespace path: String = "/proc/thread-self/ns/net") throws(ControlError) {
