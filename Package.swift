@@ -47,6 +47,7 @@ let package = Package(
     // System libraries and C shims.
     .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "CLibmnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+    .systemLibrary(name: "CLibbpf", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .target(name: "CLinux", dependencies: ["CLiburing"], cSettings: gnu),
 
     // The data path: no package, no Foundation, no logger. Wire, Tables and Datapath make no system call.
@@ -58,11 +59,17 @@ let package = Package(
 
     // The control plane.
     library("Netlink", ["Wire", "SystemCalls", "CLinux", "CLibmnl"]),
+    .target(
+      name: "UplinkFilter", dependencies: ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
+      exclude: ["uplink.bpf.c"], cSettings: gnu, swiftSettings: strict, plugins: ["CompileUplinkProgram"]),
+    .plugin(name: "CompileUplinkProgram", capability: .buildTool(), dependencies: ["embed-bpf"]),
+    executable("embed-bpf", []),
     library("ControlModel"),
     library(
       "ControlPlane",
       [
-        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "SystemCalls", "CLinux", "ControlModel", logging,
+        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "UplinkFilter", "SystemCalls", "CLinux", "ControlModel",
+        logging,
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     library(
@@ -94,6 +101,8 @@ let package = Package(
     tests("DatapathTests", ["Datapath", "Tables", "Wire"]),
     tests("LinuxIOTests", ["CAllocations", "LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
+    tests(
+      "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
     tests(
       "ControlPlaneTests",
       ["ControlPlane", "ControlModel", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),

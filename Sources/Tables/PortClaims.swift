@@ -1,55 +1,67 @@
 import Glibc
 
-/// What a port number counts for: the ports of TCP and UDP, and the identifiers of ICMP queries, are numbered apart.
-@frozen
-public enum PortPlane: Int, CaseIterable, Sendable {
-  case tcp, udp, icmp
-}
+// Theory of operation.
+//
+// Which ports of which external addresses are ours, as bits in memory that the kernel's side reads too (uplink.bpf.c of
+// UplinkFilter): a bit that is set takes the packets to that port from the host's stack from the next packet on. There is
+// no system call and no lock. One thread writes; the kernel's readers see a byte either before or after a store, and a
+// packet that comes in just then is judged by either.
 
-/// Which ports of which external address are Martlet's: a bit for each. The uplink's filter, in the kernel, reads the same
-/// memory. One thread writes, by plain stores of a byte.
+/// A bit for each port of each external address, 384 KiB in all. A handle: the memory is whoever's who made it.
+///
+/// Threads: one at a time writes (`set`, `clear`), any may read. The memory must outlive every use of this.
 @frozen
 public struct PortClaims: @unchecked Sendable {
-  /// External addresses; each has a slot.
-  public static let slotCount = 16
-  /// 65,536 bits.
-  public static let planeBytes = 8192
-  public static let slotBytes = planeBytes * PortPlane.allCases.count
-  public static let bytes = slotBytes * slotCount
+  /// The bits of one slot that belong together.
+  @frozen
+  public enum Plane: Int, Sendable, CaseIterable {
+    case tcp
+    case udp
+    /// ICMP and ICMPv6 queries, by their identifier.
+    case query
+  }
 
-  @usableFromInline let memory: UnsafeMutableRawPointer
+  /// External addresses have slots 0 ..< `slots`.
+  public static let slots = 16
+  public static let planeByteCount = 8192
+  public static let byteCount = slots * Plane.allCases.count * planeByteCount
 
-  /// - Parameter memory: `bytes` of it, zero, longer-lived than this.
-  public init(memory: UnsafeMutableRawPointer) { self.memory = memory }
+  /// `byteCount` bytes: slot by slot, within it plane by plane; port P is bit P & 7 of a plane's byte P >> 3.
+  @usableFromInline let memory: UnsafeMutablePointer<UInt8>
 
-  /// In memory of its own, which is not given back: for who has no filter.
-  public init() { memory = calloc(Self.bytes, 1)! }
+  /// - Parameter memory: `byteCount` bytes, which stay the caller's.
+  public init(memory: UnsafeMutableRawPointer) {
+    self.memory = memory.bindMemory(to: UInt8.self, capacity: Self.byteCount)
+  }
+
+  /// In memory of its own, all bits clear, which nothing but `deallocate` gives back.
+  public init() {
+    guard let memory = calloc(1, Self.byteCount) else { fatalError("out of memory") }
+    self.init(memory: memory)
+  }
+
+  /// For what `init()` made, once.
+  public func deallocate() { free(memory) }
 
   @inlinable
-  @inline(__always)
-  func byte(_ slot: Int, _ plane: PortPlane, _ port: UInt16) -> UnsafeMutablePointer<UInt8> {
-    precondition(slot >= 0 && slot < Self.slotCount)
-    let offset = slot &* Self.slotBytes &+ plane.rawValue &* Self.planeBytes &+ Int(port >> 3)
-    return (memory + offset).assumingMemoryBound(to: UInt8.self)
+  func byte(_ slot: Int, _ plane: Plane, _ port: UInt16) -> UnsafeMutablePointer<UInt8> {
+    precondition(slot >= 0 && slot < Self.slots)
+    return memory + ((slot * 3 + plane.rawValue) * Self.planeByteCount + Int(port >> 3))
   }
 
   @inlinable
-  public func isSet(slot: Int, plane: PortPlane, port: UInt16) -> Bool {
-    byte(slot, plane, port).pointee & (1 << UInt8(port & 7)) != 0
-  }
+  public func set(slot: Int, plane: Plane, port: UInt16) { byte(slot, plane, port).pointee |= 1 << UInt8(port & 7) }
 
   @inlinable
-  public func set(slot: Int, plane: PortPlane, port: UInt16) { byte(slot, plane, port).pointee |= 1 << UInt8(port & 7) }
+  public func clear(slot: Int, plane: Plane, port: UInt16) { byte(slot, plane, port).pointee &= ~(1 << UInt8(port & 7)) }
 
   @inlinable
-  public func clear(slot: Int, plane: PortPlane, port: UInt16) {
-    byte(slot, plane, port).pointee &= ~(1 << UInt8(port & 7))
+  public func isSet(slot: Int, plane: Plane, port: UInt16) -> Bool {
+    byte(slot, plane, port).pointee >> UInt8(port & 7) & 1 != 0
   }
 
-  /// 64 ports at once, the lowest in bit 0.
-  /// - Parameter index: of the 1024 words of a plane.
-  func word(slot: Int, plane: PortPlane, index: Int) -> UInt64 {
-    let offset = slot * Self.slotBytes + plane.rawValue * Self.planeBytes + index * 8
-    return UInt64(littleEndian: memory.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+  /// Clears every bit of a slot.
+  public func clear(slot: Int) {
+    memset(byte(slot, .tcp, 0), 0, Plane.allCases.count * Self.planeByteCount)
   }
 }

@@ -78,7 +78,8 @@ extension StandInHostNetwork {
 
   func setUplinkAddress(_ address: IPAddress?, slot: Int) throws(ControlError) {
     try step("setUplinkAddress") { state throws(ControlError) in
-      precondition(address == nil || !state.uplink.slots.values.contains(address!), "it has a slot")
+      let other = state.uplink.slots.first { $0.value == address && $0.key != slot }
+      precondition(address == nil || other == nil, "it has a slot")
       state.uplink.slots[slot] = address
     }
   }

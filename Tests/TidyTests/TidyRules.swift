@@ -40,9 +40,12 @@ enum TidyRules {
     "Datapath": ["Wire", "Tables"],
     "LinuxIO": ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"],
     "Netlink": ["Wire", "SystemCalls", "CLinux", "CLibmnl"],
+    "UplinkFilter": ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
+    "embed-bpf": [],
     "ControlModel": [],
     "ControlPlane": [
-      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "SystemCalls", "CLinux", "ControlModel", "Logging", "GRDB",
+      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "UplinkFilter", "SystemCalls", "CLinux", "ControlModel",
+      "Logging", "GRDB",
     ],
     "ControlAPI": [
       "ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers",
@@ -63,7 +66,7 @@ enum TidyRules {
   /// All that the data path may import of the toolchain: memory and atomics.
   static let pureLibraries: Set<String> = ["Glibc", "Synchronization"]
   /// Beside the data path, those that need no Foundation.
-  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "SystemCalls"]
+  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "SystemCalls", "UplinkFilter"]
 }
 
 extension TidyRules {

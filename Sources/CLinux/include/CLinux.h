@@ -3,6 +3,7 @@
 #ifndef MARTLET_CLINUX_H
 #define MARTLET_CLINUX_H
 
+#include "martlet_bpf.h"
 #include "martlet_doctor.h"
 #include "martlet_netlink.h"
 #include "martlet_packet.h"

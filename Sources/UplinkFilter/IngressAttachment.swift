@@ -1,0 +1,78 @@
+import CLibbpf
+import CLinux
+import Glibc
+import Netlink
+import SystemCalls
+
+/// A program at an interface's tc ingress, until this value ends.
+enum IngressAttachment: ~Copyable, Sendable {
+  /// tcx, Linux 6.6 and later: the kernel takes the program away with the last descriptor of the link.
+  case link(FileDescriptor)
+  case classifier(ClassifierFilter)
+
+  static func link(_ program: Int32, _ interface: Int32) throws(Errno) -> IngressAttachment {
+    let link = try check(
+      martlet_bpf_link_ingress(program, interface), "attach a BPF program to tc ingress of interface \(interface)")
+    return .link(FileDescriptor(owning: link))
+  }
+
+  static func classifier(_ program: Int32, _ interface: Int32) throws(Errno) -> IngressAttachment {
+    .classifier(try ClassifierFilter(program, interface))
+  }
+}
+
+/// A cls_bpf filter with direct action at the clsact qdisc of an interface: what there was before tcx. It outlives the process
+/// that ends without `deinit`.
+///
+/// The qdisc stays when the filter goes: others may have put filters of theirs at it, and empty it does nothing.
+struct ClassifierFilter: ~Copyable, Sendable {
+  /// Before all other filters. The handle is "mtlt", so that a filter of an earlier process is known as such.
+  private static let priority: UInt32 = 1
+  private static let handle: UInt32 = 0x6D74_6C74
+
+  private let interface: Int32
+  /// An interface's index means something in its own namespace only, and `deinit` may run on any thread.
+  private let namespace: NetworkNamespace
+
+  /// In the calling thread's network namespace. Takes the place of a filter that an earlier process left.
+  init(_ program: Int32, _ interface: Int32) throws(Errno) {
+    let namespace = try NetworkNamespace.current()
+    var hook = Self.hook(interface)
+    martlet_bpf_forget_words()
+    let created = bpf_tc_hook_create(&hook)
+    if created != -EEXIST {
+      _ = try BPFObject.check(created, "add a clsact qdisc to interface \(interface)")
+    }
+    var options = Self.options
+    options.prog_fd = program
+    options.flags = UInt32(BPF_TC_F_REPLACE.rawValue)
+    martlet_bpf_forget_words()
+    _ = try BPFObject.check(bpf_tc_attach(&hook, &options), "add a BPF filter to interface \(interface)")
+    self.interface = interface
+    self.namespace = namespace
+  }
+
+  deinit {
+    // Where it fails, the interface or somebody else has taken the filter away.
+    _ = try? namespace.run { () throws(Errno) -> Int32 in
+      var hook = Self.hook(interface)
+      var options = Self.options
+      return bpf_tc_detach(&hook, &options)
+    }
+  }
+
+  private static func hook(_ interface: Int32) -> bpf_tc_hook {
+    var hook = bpf_tc_hook()
+    hook.sz = MemoryLayout<bpf_tc_hook>.size
+    hook.ifindex = interface
+    hook.attach_point = BPF_TC_INGRESS
+    return hook
+  }
+
+  private static var options: bpf_tc_opts {
+    var options = bpf_tc_opts()
+    options.sz = MemoryLayout<bpf_tc_opts>.size
+    (options.handle, options.priority) = (handle, priority)
+    return options
+  }
+}

@@ -1,0 +1,157 @@
+import CLibbpf
+import CLinux
+import Glibc
+import Synchronization
+import SystemCalls
+import Tables
+import Wire
+
+/// Tells Martlet's frames from the host's where both receive at one interface: `uplink.bpf.c`, whose head says how, loaded
+/// into the kernel with maps of its own.
+///
+/// Everything goes with this value, or with the process: programs, maps, and the attachment to the interface. On a kernel
+/// before 6.6 the attachment outlives a process that is killed; the next `attach` to the interface replaces it.
+///
+/// Threads: any may use it, and several at a time.
+public struct UplinkFilter: ~Copyable, Sendable {
+  private var attachment: IngressAttachment? = nil
+  let object: BPFObject
+  private let mappedClaims: MappedClaims
+  private let maps: Maps
+  /// What the map `presence` holds.
+  private let presence: Mutex<Presence>
+
+  /// The bits that say which ports are Martlet's, where the programs read them. Valid while this value lives.
+  public let claims: PortClaims
+
+  /// Loads the programs and makes the maps, which are empty: all frames are the host's. EPERM without CAP_BPF and
+  /// CAP_NET_ADMIN.
+  public init() throws(Errno) {
+    let object = try BPFObject(uplinkProgram, named: "uplink")
+    let mappedClaims = try MappedClaims(map: object.map("claims"))
+    maps = try Maps(object)
+    claims = PortClaims(memory: mappedClaims.memory)
+    self.object = object
+    self.mappedClaims = mappedClaims
+    presence = Mutex(Presence())
+  }
+
+  /// The program for SO_ATTACH_BPF of a packet socket (SOCK_RAW): lets what is Martlet's through, whole. The socket holds it
+  /// itself from then on.
+  public var socketProgram: Int32 { object.socketProgram }
+
+  /// Keeps from the host's stack what is Martlet's of that which `interface` receives, an index in the calling thread's network
+  /// namespace. An earlier attachment ends first. ENODEV: no such interface.
+  public mutating func attach(interface: Int32) throws(Errno) {
+    detach()
+    do {
+      attachment = try .link(object.ingressProgram, interface)
+    } catch where error.code == EINVAL {
+      // The kernel has no tcx (before 6.6).
+      attachment = try .classifier(object.ingressProgram, interface)
+    }
+  }
+
+  /// As `attach`, as on a kernel without tcx.
+  mutating func attachClassifier(interface: Int32) throws(Errno) {
+    detach()
+    attachment = try .classifier(object.ingressProgram, interface)
+  }
+
+  /// The host gets all frames again, when this returns. Without effect where nothing is attached.
+  public mutating func detach() { attachment = nil }
+}
+
+/// The descriptors of the maps that user space writes; the object owns them.
+private struct Maps {
+  let externals, subnets, macs, addresses, presence: Int32
+
+  init(_ object: borrowing BPFObject) throws(Errno) {
+    externals = try object.map("externals")
+    subnets = try object.map("subnets")
+    macs = try object.map("macs")
+    addresses = try object.map("addresses")
+    presence = try object.map("presence")
+  }
+}
+
+/// How many entries the maps have, laid out as in uplink.bpf.c.
+private struct Presence: BitwiseCopyable {
+  var macs: UInt32 = 0
+  var addresses: UInt32 = 0
+  var subnets: UInt32 = 0
+}
+
+// MARK: What is Martlet's
+
+extension UplinkFilter {
+  /// Gives an external address its slot (0..<16), or takes it from the slot (nil). The slot's bits are cleared whenever its
+  /// address changes; nobody may write them meanwhile. EEXIST: the address has another slot.
+  public borrowing func setAddress(_ address: IPAddress?, slot: Int) throws(Errno) {
+    precondition((0..<PortClaims.slots).contains(slot))
+    let map = BPFMap(maps.externals)
+    try presence.withLock { _ throws(Errno) in
+      let wanted = address.map(AddressKey.init)
+      for key in map.keys(like: AddressKey()) where map.value(of: key, like: UInt32()) == UInt32(slot) {
+        if key == wanted { return }
+        try map.remove(key)
+        claims.clear(slot: slot)
+      }
+      guard let wanted else { return }
+      guard try map.insert(wanted, UInt32(slot)) else {
+        throw Errno(EEXIST, "give external address \(address!) the slot \(slot)")
+      }
+    }
+  }
+
+  /// Packets to the subnet are Martlet's, whole. E2BIG: 4096 are there. Adding what is there, and removing what is not, have
+  /// no effect: so with everything below.
+  public borrowing func addSubnet(_ prefix: IPPrefix) throws(Errno) {
+    try add(SubnetKey(prefix), to: maps.subnets, \.subnets)
+  }
+
+  public borrowing func removeSubnet(_ prefix: IPPrefix) throws(Errno) {
+    try remove(SubnetKey(prefix), from: maps.subnets, \.subnets)
+  }
+
+  /// Unicast frames to an endpoint's own MAC address (macvlan) are Martlet's, and group frames are for both. E2BIG: 4096 are
+  /// there. The interface's own address may be one (macvlan's passthru mode): then the host receives no unicast any more.
+  public borrowing func addEndpoint(mac: MACAddress) throws(Errno) {
+    try add(MACKey(mac), to: maps.macs, \.macs)
+  }
+
+  public borrowing func removeEndpoint(mac: MACAddress) throws(Errno) {
+    try remove(MACKey(mac), from: maps.macs, \.macs)
+  }
+
+  /// Packets to an endpoint's address behind the uplink's MAC address (ipvlan l2) are Martlet's, requests and solicitations
+  /// for it too, and group frames are for both. E2BIG: 4096 are there.
+  public borrowing func addEndpoint(address: IPAddress) throws(Errno) {
+    try add(AddressKey(address), to: maps.addresses, \.addresses)
+  }
+
+  public borrowing func removeEndpoint(address: IPAddress) throws(Errno) {
+    try remove(AddressKey(address), from: maps.addresses, \.addresses)
+  }
+
+  /// The entry comes before its count, so no packet finds a count that lies.
+  private borrowing func add(
+    _ key: some BitwiseCopyable, to map: Int32, _ count: WritableKeyPath<Presence, UInt32> & Sendable
+  ) throws(Errno) {
+    try presence.withLock { presence throws(Errno) in
+      guard try BPFMap(map).insert(key, UInt32(1)) else { return }
+      presence[keyPath: count] += 1
+      try BPFMap(maps.presence).set(UInt32(0), presence)
+    }
+  }
+
+  private borrowing func remove(
+    _ key: some BitwiseCopyable, from map: Int32, _ count: WritableKeyPath<Presence, UInt32> & Sendable
+  ) throws(Errno) {
+    try presence.withLock { presence throws(Errno) in
+      guard try BPFMap(map).remove(key) else { return }
+      presence[keyPath: count] -= 1
+      try BPFMap(maps.presence).set(UInt32(0), presence)
+    }
+  }
+}
