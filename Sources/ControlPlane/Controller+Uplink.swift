@@ -35,24 +35,33 @@ extension Controller {
         .invalid, "address \(address) is not on interface \(link.name): ip address add it there, or choose another")
     }
     let old = try store.uplink()
-    try moveUplink(from: old, to: old.map { $0.isEquivalent(to: record) ? $0 : record } ?? record)
-    logger.info("uplink \(record.interface)")
-    return try uplinkView()
+    let new = old.map { $0.isEquivalent(to: record) ? $0 : record } ?? record
+    return try change { rollback throws(ControlError) in
+      try moveUplink(from: old, to: new, &rollback)
+      logger.info("uplink \(record.interface)")
+      return try uplinkView()
+    }
   }
 
   /// Once more is no error.
   func unsetUplink() throws(ControlError) {
     guard let old = try store.uplink() else { return }
-    try moveUplink(from: old, to: nil)
+    try change { rollback throws(ControlError) in try moveUplink(from: old, to: nil, &rollback) }
     logger.info("no uplink any more")
   }
 
-  private func moveUplink(from old: UplinkRecord?, to new: UplinkRecord?) throws(ControlError) {
-    try change { rollback throws(ControlError) in
-      rollback.add("bring the uplink back") { [self] () throws(ControlError) in try converge(to: old) }
-      try converge(to: new)
-      if old != new { try store.setUplink(new) }
+  private func moveUplink(
+    from old: UplinkRecord?, to new: UplinkRecord?, _ rollback: inout Rollback
+  ) throws(ControlError) {
+    rollback.add("bring the uplink back") { [self, slots = uplink?.facts.addresses ?? []] () throws(ControlError) in
+      formerSlots = slots
+      defer { formerSlots = [] }
+      try converge(to: old)
     }
+    try converge(to: new)
+    if old == new { return }
+    rollback.add("keep the uplink's record") { [store] () throws(ControlError) in try store.setUplink(old) }
+    try store.setUplink(new)
   }
 
   // MARK: Checks
@@ -139,7 +148,7 @@ extension Controller {
     let ports = try record.outboundPorts(beside: try host.localPortRange())
     return DataPlaneUplink(
       mac: link.mac ?? .zero, mtu: link.mtu,
-      addresses: (uplink?.facts.addresses ?? []).assigned(to: record.external(of: present)), ports: ports.map(\.ports),
+      addresses: (uplink?.facts.addresses ?? formerSlots).assigned(to: record.external(of: present)), ports: ports.map(\.ports),
       offloads: try host.offloads(of: link))
   }
 

@@ -33,6 +33,8 @@ final class Controller {
   /// The uplink that is asked for; whether it is there, `uplink` tells.
   var uplinkRecord: UplinkRecord?
   var uplink: RaisedUplink?
+  /// On the way back from a move: which slots the addresses had.
+  var formerSlots: [ExternalAddress] = []
   /// Why it is not as asked for.
   var uplinkTrouble: String?
   /// By the network's id: what the data plane was told.

@@ -135,6 +135,9 @@ import Wire
   @Test func theyGoWithTheirEndpoint() throws {
     let (bench, _) = try bench()
     try bench.sandbox("b")
+    // The sandbox keeps its name servers.
+    try bench.connect("web", "b")
+    try bench.controlPlane.disconnect(network: "web", sandbox: "b")
     let before = try bench.snapshot()
     let endpoint = try bench.connect("web", "b") { $0.publish = ["8080:80", "53:53/udp", "80"] }
     #expect(endpoint.published.count == 6 && held(bench).count == 6 && told(bench).count == 3)

@@ -65,7 +65,7 @@ extension StandInHostNetwork {
 
   func openUplink(on link: HostLink) throws(ControlError) -> FileDescriptorGroup {
     try step("openUplink") { state throws(ControlError) in
-      state.uplink.open = link.index
+      (state.uplink.open, state.uplink.slots, state.uplink.subnets) = (link.index, [:], [])
     }
     return try descriptor()
   }
