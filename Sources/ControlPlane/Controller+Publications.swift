@@ -86,7 +86,9 @@ extension Controller {
     func refusal(_ why: String) -> ControlError {
       ControlError(.invalid, "network \(network.name) \(why): it publishes no ports")
     }
-    guard network.driver == .bridge else { throw refusal("of the driver \(network.driver.rawValue) gives no interface") }
+    guard network.driver == .bridge else {
+      throw refusal("of the driver \(network.driver.rawValue) gives no interface")
+    }
     guard network.gatewayInterface != nil else { throw refusal("has no gateway") }
     if network.isInternal { throw refusal("is internal") }
     if network.gatewayMode == .isolated { throw refusal("is isolated") }
@@ -107,7 +109,8 @@ extension Controller {
       if address.isIPv6, !host.hasIPv6 {
         throw ControlError(.invalid, "port \(asked.text.quoted): the host has no IPv6")
       }
-      if context.modes.routes(ipv6: address.isIPv6), !context.addresses.contains(where: { $0.isIPv6 == address.isIPv6 }) {
+      if context.modes.routes(ipv6: address.isIPv6), !context.addresses.contains(where: { $0.isIPv6 == address.isIPv6 })
+      {
         throw ControlError(
           .invalid,
           "port \(asked.text.quoted): network \(network.name) is routed, and the endpoint has no \(address.isIPv6 ? "IPv6" : "IPv4") address"
@@ -116,7 +119,8 @@ extension Controller {
       if address.isLoopback {
         guard !context.modes.routes(ipv6: address.isIPv6) else {
           throw ControlError(
-            .invalid, "port \(asked.text.quoted): network \(network.name) is routed: \(address) would not keep it to the host"
+            .invalid,
+            "port \(asked.text.quoted): network \(network.name) is routed: \(address) would not keep it to the host"
           )
         }
         // The host alone reaches it, by its own stack.
@@ -148,7 +152,8 @@ extension Controller {
       new.gatewayMode != .isolated && before.routes(ipv6: false) == after.routes(ipv6: false)
       && before.routes(ipv6: true) == after.routes(ipv6: true)
     if isKept { return }
-    for endpoint in try store.endpoints(ofNetwork: old.id) where try !store.publications(ofEndpoint: endpoint.id).isEmpty {
+    for endpoint in try store.endpoints(ofNetwork: old.id)
+    where try !store.publications(ofEndpoint: endpoint.id).isEmpty {
       throw ControlError(
         .conflict,
         "gateway mode \(new.gatewayMode.rawValue): endpoint \(Identifier.short(endpoint.id)) has published ports: unpublish them first"

@@ -111,7 +111,8 @@ extension Controller {
     let plan = PublicationPlan(
       record, addresses: addresses, modes: try network.gatewayModes, external: nil, hasIPv6: host.hasIPv6)
     let detail =
-      record.state == .settled ? publicationTroubles[record.id!] : "could not be withdrawn completely: unpublish it again"
+      record.state == .settled
+      ? publicationTroubles[record.id!] : "could not be withdrawn completely: unpublish it again"
     return plan.shown(detail)
   }
 }

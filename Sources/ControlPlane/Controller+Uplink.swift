@@ -148,7 +148,8 @@ extension Controller {
     let ports = try record.outboundPorts(beside: try host.localPortRange())
     return DataPlaneUplink(
       mac: link.mac ?? .zero, mtu: link.mtu,
-      addresses: (uplink?.facts.addresses ?? formerSlots).assigned(to: record.external(of: present)), ports: ports.map(\.ports),
+      addresses: (uplink?.facts.addresses ?? formerSlots).assigned(to: record.external(of: present)),
+      ports: ports.map(\.ports),
       offloads: try host.offloads(of: link))
   }
 

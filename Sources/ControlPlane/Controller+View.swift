@@ -36,7 +36,8 @@ extension Controller {
       aliases: endpoint.aliases, published: published, isolated: endpoint.isIsolated, guard: false,
       macLimit: endpoint.macLimit,
       mtu: network.driver == .bridge ? endpoint.mtu ?? network.mtu : 0, state: isUp ? "up" : "down",
-      detail: isUp ? published.lazy.compactMap(\.detail).first : detail, counters: port.map { dataPlane.counters($0) } ?? Counters())
+      detail: isUp ? published.lazy.compactMap(\.detail).first : detail,
+      counters: port.map { dataPlane.counters($0) } ?? Counters())
   }
 
   func view(_ sandbox: SandboxRecord) throws(ControlError) -> Sandbox {

@@ -104,7 +104,8 @@ struct NetworkOptions {
     case .routed: return .routed
     default:
       throw ControlError(
-        .invalid, "option \(key): \(value.quoted) is neither nat nor routed; --gateway-mode has more, for both families")
+        .invalid, "option \(key): \(value.quoted) is neither nat nor routed; --gateway-mode has more, for both families"
+      )
     }
   }
 
@@ -112,7 +113,8 @@ struct NetworkOptions {
   func check(_ mode: GatewayMode) throws(ControlError) {
     guard mode == .isolated || mode == .natUnprotected, gatewayModeIPv4 ?? gatewayModeIPv6 != nil else { return }
     throw ControlError(
-      .invalid, "gateway mode \(mode.rawValue) is for both families: it goes with no gateway_mode_ipv4 or gateway_mode_ipv6"
+      .invalid,
+      "gateway mode \(mode.rawValue) is for both families: it goes with no gateway_mode_ipv4 or gateway_mode_ipv6"
     )
   }
 

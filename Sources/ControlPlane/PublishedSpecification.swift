@@ -32,7 +32,8 @@ struct PublishedSpecification: Equatable {
     }
     if let hostPorts, ports.count > 1, hostPorts.count != ports.count {
       throw ControlError(
-        .invalid, "port \(text.quoted): invalid ranges specified for container and host Ports: \(ports) and \(hostPorts)"
+        .invalid,
+        "port \(text.quoted): invalid ranges specified for container and host Ports: \(ports) and \(hostPorts)"
       )
     }
   }

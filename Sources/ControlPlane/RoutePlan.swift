@@ -13,7 +13,9 @@ enum RoutePlan {
       if let other = best[route.destination], !route.precedes(other) { continue }
       best[route.destination] = route
     }
-    let order = best.values.sorted { ($0.destination.length, $0.destination.first.bits) < ($1.destination.length, $1.destination.first.bits) }
+    let order = best.values.sorted {
+      ($0.destination.length, $0.destination.first.bits) < ($1.destination.length, $1.destination.first.bits)
+    }
     return order.map { route in
       DataPlaneRoute(destination: route.destination, target: target(of: route, uplink: uplink), mtu: route.mtu)
     }

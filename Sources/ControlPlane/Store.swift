@@ -159,7 +159,8 @@ final class Store {
   func erase() throws(ControlError) {
     try write { database in
       for table in [
-        "publications", "uplink", "static_entries", "interface_ports", "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks",
+        "publications", "uplink", "static_entries", "interface_ports", "endpoint_addresses", "endpoints", "sandboxes",
+        "subnets", "networks",
         "settings",
       ] {
         try database.execute(sql: "DELETE FROM \(table)")

@@ -20,7 +20,8 @@ struct UplinkPlan {
     var ports: [PortRange] = []
     for text in request.ports ?? [] {
       guard let range = PortRange(text), range.ports.lowerBound >= Self.lowestPort else {
-        throw ControlError(.invalid, "ports \(text.quoted) are no range such as 61000-65535, from \(Self.lowestPort) on")
+        throw ControlError(
+          .invalid, "ports \(text.quoted) are no range such as 61000-65535, from \(Self.lowestPort) on")
       }
       if let other = ports.first(where: { $0.ports.overlaps(range.ports) }) {
         throw ControlError(.invalid, "ports \(range) and \(other) overlap")

@@ -180,17 +180,21 @@ import Wire
     try bench.sandbox("a")
     // The relay serves these alone.
     let endpoint = try bench.connect("web", "a") { $0.publish = ["127.0.0.1:8080:80"] }
-    #expect(refusal { try bench.publish(endpoint.id, "80:80") }?.message == "publishing needs an uplink: martlet uplink set INTERFACE")
+    #expect(
+      refusal { try bench.publish(endpoint.id, "80:80") }?.message
+        == "publishing needs an uplink: martlet uplink set INTERFACE")
     try bench.uplink()
     try bench.sandbox("b")
     let before = try bench.snapshot()
     for (network, words) in [
-      ("internal", "is internal"), ("isolated", "is isolated"), ("plain", "has no gateway"), ("none", "gives no interface"),
+      ("internal", "is internal"), ("isolated", "is isolated"), ("plain", "has no gateway"),
+      ("none", "gives no interface"),
     ] {
       let error = refusal { try bench.connect(network, "b") { $0.publish = ["80:80"] } }
       #expect(error?.code == .invalid && error?.message.contains(words) == true, "\(error?.message ?? "")")
     }
-    #expect(refusal { try bench.connect("web", "b") { ($0.publish, $0.noAddress) = (["80:80"], true) } }?.code == .invalid)
+    #expect(
+      refusal { try bench.connect("web", "b") { ($0.publish, $0.noAddress) = (["80:80"], true) } }?.code == .invalid)
     #expect(refusal { try bench.publish(endpoint.id) }?.code == .invalid)
     #expect(refusal { try bench.unpublish(endpoint.id) }?.code == .invalid)
     #expect(refusal { try bench.publish("0123abcd", "80:80") }?.code == .notFound)

@@ -108,7 +108,8 @@ extension StandInHostNetwork {
   func hold(_ ports: HeldPorts) throws(ControlError) {
     try step("hold") { state throws(ControlError) in
       if let (port, user) = state.uplink.users.first(where: { ports.ports.contains($0.key) }) {
-        throw ControlError(.conflict, "port \(port)/\(ports.protocol == .tcp ? "tcp" : "udp") is already in use by \(user)")
+        throw ControlError(
+          .conflict, "port \(port)/\(ports.protocol == .tcp ? "tcp" : "udp") is already in use by \(user)")
       }
       precondition(state.uplink.held.insert(ports).inserted, "held twice")
     }

@@ -172,7 +172,8 @@ import Wire
     try bench.network("web") { $0.ipv6 = true }
     try bench.sandbox("a")
     let endpoint = try bench.connect("web", "a")
-    #expect(bench.dataPlane.routing.hosts.map { "\($0.address)" } == endpoint.addresses.map { $0.split(separator: "/")[0] })
+    #expect(
+      bench.dataPlane.routing.hosts.map { "\($0.address)" } == endpoint.addresses.map { $0.split(separator: "/")[0] })
     #expect(bench.dataPlane.routing.hosts.allSatisfy { "\($0.mac)" == endpoint.mac })
     try bench.restart()
     #expect(bench.dataPlane.routing.hosts.count == 2)
@@ -188,7 +189,9 @@ import Wire
     try bench.uplink()
     bench.host.edit { $0.interfaces[1]!["eth0"]!.addresses = [IPPrefix("192.0.2.2/24")!, IPPrefix("192.0.2.3/24")!] }
     bench.host.tell(.configuration)
-    let wanted = [ExternalAddress(slot: 1, address: ip("192.0.2.2")), ExternalAddress(slot: 2, address: ip("192.0.2.3"))]
+    let wanted = [
+      ExternalAddress(slot: 1, address: ip("192.0.2.2")), ExternalAddress(slot: 2, address: ip("192.0.2.3")),
+    ]
     try await wait { bench.dataPlane.routing.uplink?.addresses == wanted }
     #expect(bench.host.state.uplink.slots == [1: ip("192.0.2.2"), 2: ip("192.0.2.3")])
     bench.host.edit { $0.interfaces[1]!["eth0"]!.addresses = [] }
@@ -201,7 +204,9 @@ import Wire
     let bench = try Bench()
     try bench.network("web")
     try bench.uplink()
-    bench.host.editUplink { $0.routes = [HostRoute(.unicast, IPPrefix("0.0.0.0/0")!, gateway: IPAddress("192.0.2.254"), link: 7)] }
+    bench.host.editUplink {
+      $0.routes = [HostRoute(.unicast, IPPrefix("0.0.0.0/0")!, gateway: IPAddress("192.0.2.254"), link: 7)]
+    }
     bench.host.deleteInterface("eth0")
     bench.dataPlane.lose(try #require(bench.dataPlane.routing.uplinkPort))
     try await wait { bench.dataPlane.routing.uplink == nil }
@@ -271,10 +276,12 @@ import Wire
 
   @Test func targets() {
     let targets = plan(
-      HostRoute(.unicast, everything, gateway: router, link: 7), HostRoute(.unicast, IPPrefix("192.0.2.0/24")!, link: 7),
+      HostRoute(.unicast, everything, gateway: router, link: 7),
+      HostRoute(.unicast, IPPrefix("192.0.2.0/24")!, link: 7),
       HostRoute(.local, IPPrefix("192.0.2.1/32")!, link: 7), HostRoute(.unicast, IPPrefix("10.0.0.0/8")!, link: 8),
       HostRoute(.unreachable, IPPrefix("198.51.100.0/24")!, link: nil),
-      HostRoute(.unicast, IPPrefix("172.17.0.0/16")!, link: 50), HostRoute(.local, IPPrefix("172.17.0.1/32")!, link: 50),
+      HostRoute(.unicast, IPPrefix("172.17.0.0/16")!, link: 50),
+      HostRoute(.local, IPPrefix("172.17.0.1/32")!, link: 50),
       HostRoute(.multicast, IPPrefix("ff00::/8")!, link: 7), HostRoute(.unicast, IPPrefix("fe80::/64")!, link: 7))
     #expect(
       targets == [
@@ -293,7 +300,8 @@ import Wire
 
   @Test func withoutAnUplinkOnlyTheHostIsReached() {
     let targets = plan(
-      HostRoute(.unicast, everything, gateway: router, link: nil), HostRoute(.local, IPPrefix("192.0.2.1/32")!, link: 7),
+      HostRoute(.unicast, everything, gateway: router, link: nil),
+      HostRoute(.local, IPPrefix("192.0.2.1/32")!, link: 7),
       uplink: nil)
     #expect(targets == ["0.0.0.0/0": .unreachable, "192.0.2.1/32": .host])
   }
