@@ -45,6 +45,18 @@ struct HostileFrameTests {
     }
   }
 
+  /// ::ffff:192.0.2.1 in an IPv6 header is not 192.0.2.1.
+  @Test func mappedAddressIsTheHosts() throws {
+    let filter = try makeFilter()
+    let mapped: [UInt8] = [UInt8](repeating: 0, count: 10) + [255, 255, 192, 0, 2, 1]
+    for (frame, offset) in [(GoldenFrames.udp6, 38), (GoldenFrames.unreachable6, 70)] {
+      var other = frame
+      other.bytes.replaceSubrange(offset..<(offset + 16), with: mapped)
+      #expect(try filter.verdict(frame) == .ours)
+      #expect(try filter.verdict(other) == .host)
+    }
+  }
+
   /// As many extension headers as are walked, and one more.
   @Test(arguments: [(0, Verdict.ours), (1, .ours), (8, .ours), (9, .host), (60, .host)])
   func chainOfExtensionHeaders(count: Int, verdict: Verdict) throws {

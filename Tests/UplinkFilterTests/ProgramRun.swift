@@ -46,7 +46,7 @@ extension UplinkFilter {
   ) throws -> (UInt32, nanoseconds: UInt32) {
     try bytes.withUnsafeBytes { bytes in
       var options = bpf_test_run_opts()
-      options.sz = MemoryLayout<bpf_test_run_opts>.size
+      options.sz = sizeThrough(\bpf_test_run_opts.duration)
       options.data_in = bytes.baseAddress
       options.data_size_in = UInt32(bytes.count)
       options.repeat = count

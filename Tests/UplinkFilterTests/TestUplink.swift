@@ -61,12 +61,14 @@ struct TestUplink: Sendable {
   }
 
   /// errno of a connection that the peer tries; ETIMEDOUT where there was no answer.
-  func connect(to address: String, port: UInt16, _ kind: __socket_type = SOCK_STREAM, wait: Int32 = 5000) throws
+  func connect(to address: String, port: UInt16, _ transport: Transport = .tcp, wait: Int32 = 5000) throws
     -> Int32
   {
     try onPeer { () throws(Errno) in
       let isIPv6 = address.contains(":")
-      let number = socket(isIPv6 ? AF_INET6 : AF_INET, Int32(kind.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+      let number = socket(
+        isIPv6 ? AF_INET6 : AF_INET,
+        Int32((transport == .udp ? SOCK_DGRAM : SOCK_STREAM).rawValue | SOCK_NONBLOCK.rawValue), 0)
       guard number >= 0 else { throw .current("socket") }
       let descriptor = FileDescriptor(owning: number)
       var storage = sockaddr_storage()
@@ -89,8 +91,8 @@ struct TestUplink: Sendable {
         }
       }
       guard result == 0 || errno == EINPROGRESS else { return errno }
-      if kind == SOCK_DGRAM { send(descriptor.number, "hello", 5, 0) }
-      var poll = pollfd(fd: descriptor.number, events: Int16(kind == SOCK_DGRAM ? POLLIN : POLLOUT), revents: 0)
+      if transport == .udp { send(descriptor.number, "hello", 5, 0) }
+      var poll = pollfd(fd: descriptor.number, events: Int16(transport == .udp ? POLLIN : POLLOUT), revents: 0)
       guard Glibc.poll(&poll, 1, wait) > 0 else { return ETIMEDOUT }
       var error: Int32 = 0
       var size = socklen_t(MemoryLayout<Int32>.size)
@@ -99,6 +101,8 @@ struct TestUplink: Sendable {
     }
   }
 }
+
+enum Transport { case tcp, udp }
 
 /// A packet socket on an interface, without virtio-net headers.
 struct TestPacketSocket: ~Copyable {

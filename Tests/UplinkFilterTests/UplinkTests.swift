@@ -34,13 +34,13 @@ struct UplinkTests {
       }
       try uplink.attach(&filter)
       for address in Self.addresses {
-        for kind in [SOCK_STREAM, SOCK_DGRAM] {
-          #expect(try uplink.connect(to: address, port: Self.port, kind, wait: 300) == ETIMEDOUT)
+        for transport in [Transport.tcp, .udp] {
+          #expect(try uplink.connect(to: address, port: Self.port, transport, wait: 300) == ETIMEDOUT)
           let received = socket.receive()
           let frame = try #require(received)
           #expect(port(frame) == Self.port)
           // What is behind it in the queue has been answered, so it would have been too.
-          #expect(try uplink.connect(to: address, port: 8081, kind) == ECONNREFUSED)
+          #expect(try uplink.connect(to: address, port: 8081, transport) == ECONNREFUSED)
         }
       }
       #expect(try uplink.counter("TcpOutRsts") == 2)
@@ -51,8 +51,8 @@ struct UplinkTests {
 
       filter.detach()
       for address in Self.addresses {
-        for kind in [SOCK_STREAM, SOCK_DGRAM] {
-          #expect(try uplink.connect(to: address, port: Self.port, kind) == ECONNREFUSED)
+        for transport in [Transport.tcp, .udp] {
+          #expect(try uplink.connect(to: address, port: Self.port, transport) == ECONNREFUSED)
         }
       }
     }
@@ -162,7 +162,8 @@ struct UplinkTests {
       try attach(&filter, Int32(if_nametoindex("wan")))
     }
     let uplink = TestUplink(host: host)
-    try #require(try uplink.connect(to: addresses[0], port: port, wait: 300) == ETIMEDOUT)
+    let answer = try uplink.connect(to: addresses[0], port: port, wait: 300)
+    if answer != ETIMEDOUT { fatalError("errno \(answer)") }
     kill(getpid(), SIGKILL)
   }
 }
