@@ -53,7 +53,9 @@ public struct PortClaims: @unchecked Sendable {
   public func set(slot: Int, plane: Plane, port: UInt16) { byte(slot, plane, port).pointee |= 1 << UInt8(port & 7) }
 
   @inlinable
-  public func clear(slot: Int, plane: Plane, port: UInt16) { byte(slot, plane, port).pointee &= ~(1 << UInt8(port & 7)) }
+  public func clear(slot: Int, plane: Plane, port: UInt16) {
+    byte(slot, plane, port).pointee &= ~(1 << UInt8(port & 7))
+  }
 
   @inlinable
   public func isSet(slot: Int, plane: Plane, port: UInt16) -> Bool {

@@ -37,6 +37,12 @@ struct BPFObject: ~Copyable, @unchecked Sendable {
   }
 }
 
+/// What libbpf wants to be told of its structures, which may grow: how much of one is filled in, to the end of `field`. With what
+/// lies behind it, it would refuse the structure where padding is not 0, and Swift does not clear padding.
+func sizeThrough<Structure, Field>(_ field: KeyPath<Structure, Field>) -> Int {
+  MemoryLayout<Structure>.offset(of: field)! + MemoryLayout<Field>.size
+}
+
 /// An object on its way: closed unless it is handed on.
 private struct ObjectHandle: ~Copyable {
   let pointer: OpaquePointer
@@ -51,7 +57,7 @@ private struct ObjectHandle: ~Copyable {
     }
     martlet_bpf_forget_words()
     var options = bpf_object_open_opts()
-    options.sz = MemoryLayout<bpf_object_open_opts>.size
+    options.sz = sizeThrough(\bpf_object_open_opts.object_name)
     let bytes = Self.bytes(digits)
     let name = name.description
     let object = name.withCString { name in

@@ -63,7 +63,7 @@ struct ClassifierFilter: ~Copyable, Sendable {
 
   private static func hook(_ interface: Int32) -> bpf_tc_hook {
     var hook = bpf_tc_hook()
-    hook.sz = MemoryLayout<bpf_tc_hook>.size
+    hook.sz = sizeThrough(\bpf_tc_hook.attach_point)
     hook.ifindex = interface
     hook.attach_point = BPF_TC_INGRESS
     return hook
@@ -71,7 +71,7 @@ struct ClassifierFilter: ~Copyable, Sendable {
 
   private static var options: bpf_tc_opts {
     var options = bpf_tc_opts()
-    options.sz = MemoryLayout<bpf_tc_opts>.size
+    options.sz = sizeThrough(\bpf_tc_opts.priority)
     (options.handle, options.priority) = (handle, priority)
     return options
   }

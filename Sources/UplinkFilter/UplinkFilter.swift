@@ -1,7 +1,6 @@
 import CLibbpf
 import CLinux
 import Glibc
-import Synchronization
 import SystemCalls
 import Tables
 import Wire
@@ -17,9 +16,7 @@ public struct UplinkFilter: ~Copyable, Sendable {
   private var attachment: IngressAttachment? = nil
   let object: BPFObject
   private let mappedClaims: MappedClaims
-  private let maps: Maps
-  /// What the map `presence` holds.
-  private let presence: Mutex<Presence>
+  private let maps: UplinkMaps
 
   /// The bits that say which ports are Martlet's, where the programs read them. Valid while this value lives.
   public let claims: PortClaims
@@ -29,11 +26,10 @@ public struct UplinkFilter: ~Copyable, Sendable {
   public init() throws(Errno) {
     let object = try BPFObject(uplinkProgram, named: "uplink")
     let mappedClaims = try MappedClaims(map: object.map("claims"))
-    maps = try Maps(object)
+    maps = try UplinkMaps(object)
     claims = PortClaims(memory: mappedClaims.memory)
     self.object = object
     self.mappedClaims = mappedClaims
-    presence = Mutex(Presence())
   }
 
   /// The program for SO_ATTACH_BPF of a packet socket (SOCK_RAW): lets what is Martlet's through, whole. The socket holds it
@@ -46,8 +42,9 @@ public struct UplinkFilter: ~Copyable, Sendable {
     detach()
     do {
       attachment = try .link(object.ingressProgram, interface)
-    } catch where error.code == EINVAL {
+    } catch {
       // The kernel has no tcx (before 6.6).
+      guard error.code == EINVAL else { throw error }
       attachment = try .classifier(object.ingressProgram, interface)
     }
   }
@@ -62,26 +59,6 @@ public struct UplinkFilter: ~Copyable, Sendable {
   public mutating func detach() { attachment = nil }
 }
 
-/// The descriptors of the maps that user space writes; the object owns them.
-private struct Maps {
-  let externals, subnets, macs, addresses, presence: Int32
-
-  init(_ object: borrowing BPFObject) throws(Errno) {
-    externals = try object.map("externals")
-    subnets = try object.map("subnets")
-    macs = try object.map("macs")
-    addresses = try object.map("addresses")
-    presence = try object.map("presence")
-  }
-}
-
-/// How many entries the maps have, laid out as in uplink.bpf.c.
-private struct Presence: BitwiseCopyable {
-  var macs: UInt32 = 0
-  var addresses: UInt32 = 0
-  var subnets: UInt32 = 0
-}
-
 // MARK: What is Martlet's
 
 extension UplinkFilter {
@@ -89,69 +66,36 @@ extension UplinkFilter {
   /// address changes; nobody may write them meanwhile. EEXIST: the address has another slot.
   public borrowing func setAddress(_ address: IPAddress?, slot: Int) throws(Errno) {
     precondition((0..<PortClaims.slots).contains(slot))
-    let map = BPFMap(maps.externals)
-    try presence.withLock { _ throws(Errno) in
-      let wanted = address.map(AddressKey.init)
-      for key in map.keys(like: AddressKey()) where map.value(of: key, like: UInt32()) == UInt32(slot) {
-        if key == wanted { return }
-        try map.remove(key)
-        claims.clear(slot: slot)
-      }
-      guard let wanted else { return }
-      guard try map.insert(wanted, UInt32(slot)) else {
-        throw Errno(EEXIST, "give external address \(address!) the slot \(slot)")
-      }
-    }
+    try maps.setExternal(address, slot: slot, clearing: claims)
   }
 
   /// Packets to the subnet are Martlet's, whole. E2BIG: 4096 are there. Adding what is there, and removing what is not, have
   /// no effect: so with everything below.
   public borrowing func addSubnet(_ prefix: IPPrefix) throws(Errno) {
-    try add(SubnetKey(prefix), to: maps.subnets, \.subnets)
+    try maps.add(SubnetKey(prefix), to: .subnets)
   }
 
   public borrowing func removeSubnet(_ prefix: IPPrefix) throws(Errno) {
-    try remove(SubnetKey(prefix), from: maps.subnets, \.subnets)
+    try maps.remove(SubnetKey(prefix), from: .subnets)
   }
 
   /// Unicast frames to an endpoint's own MAC address (macvlan) are Martlet's, and group frames are for both. E2BIG: 4096 are
   /// there. The interface's own address may be one (macvlan's passthru mode): then the host receives no unicast any more.
   public borrowing func addEndpoint(mac: MACAddress) throws(Errno) {
-    try add(MACKey(mac), to: maps.macs, \.macs)
+    try maps.add(MACKey(mac), to: .macs)
   }
 
   public borrowing func removeEndpoint(mac: MACAddress) throws(Errno) {
-    try remove(MACKey(mac), from: maps.macs, \.macs)
+    try maps.remove(MACKey(mac), from: .macs)
   }
 
   /// Packets to an endpoint's address behind the uplink's MAC address (ipvlan l2) are Martlet's, requests and solicitations
   /// for it too, and group frames are for both. E2BIG: 4096 are there.
   public borrowing func addEndpoint(address: IPAddress) throws(Errno) {
-    try add(AddressKey(address), to: maps.addresses, \.addresses)
+    try maps.add(AddressKey(address), to: .addresses)
   }
 
   public borrowing func removeEndpoint(address: IPAddress) throws(Errno) {
-    try remove(AddressKey(address), from: maps.addresses, \.addresses)
-  }
-
-  /// The entry comes before its count, so no packet finds a count that lies.
-  private borrowing func add(
-    _ key: some BitwiseCopyable, to map: Int32, _ count: WritableKeyPath<Presence, UInt32> & Sendable
-  ) throws(Errno) {
-    try presence.withLock { presence throws(Errno) in
-      guard try BPFMap(map).insert(key, UInt32(1)) else { return }
-      presence[keyPath: count] += 1
-      try BPFMap(maps.presence).set(UInt32(0), presence)
-    }
-  }
-
-  private borrowing func remove(
-    _ key: some BitwiseCopyable, from map: Int32, _ count: WritableKeyPath<Presence, UInt32> & Sendable
-  ) throws(Errno) {
-    try presence.withLock { presence throws(Errno) in
-      guard try BPFMap(map).remove(key) else { return }
-      presence[keyPath: count] -= 1
-      try BPFMap(maps.presence).set(UInt32(0), presence)
-    }
+    try maps.remove(AddressKey(address), from: .addresses)
   }
 }

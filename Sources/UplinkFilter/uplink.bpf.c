@@ -34,8 +34,8 @@
 // is refused by read_packet. Offsets count from the MAC header, where both kinds of program begin. A VLAN tag does not
 // stand in the frame (`vlan_present`), and what has one is not for the uplink itself.
 //
-// The programs call no helper that the kernel reserves to a licence, and run beside a copy of themselves in another
-// namespace: the maps belong to one loaded object.
+// The programs state no licence: they call nothing that the kernel keeps for one. They run beside a copy of themselves in
+// another namespace or on another interface: the maps belong to one loaded object.
 
 #include <linux/bpf.h>
 #include <linux/icmpv6.h>
@@ -181,6 +181,10 @@ static __always_inline struct address mapped(__be32 address) {
   return (struct address){{0, 0, bpf_htonl(0xFFFF), address}};
 }
 
+static __always_inline int is_mapped(const struct address *address) {
+  return address->words[0] == 0 && address->words[1] == 0 && address->words[2] == bpf_htonl(0xFFFF);
+}
+
 static __always_inline int is_in_subnet(const struct address *address) {
   struct subnet key = {128, *address};
   return bpf_map_lookup_elem(&subnets, &key) != NULL;
@@ -247,6 +251,8 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
     packet->end = packet->offset + length;
   __builtin_memcpy(&packet->source, &header.saddr, sizeof packet->source);
   __builtin_memcpy(&packet->destination, &header.daddr, sizeof packet->destination);
+  // None of these may be on a wire, where they would be taken for IPv4's; the host drops them (ip6_rcv_core).
+  if (is_mapped(&packet->source) || is_mapped(&packet->destination)) return -1;
   packet->identification = 0;
   packet->protocol = header.nexthdr;
   packet->version = 6;
@@ -414,5 +420,3 @@ int uplink_socket(struct __sk_buff *skb) { return classify(skb) == HOST ? 0 : -1
 
 SEC("tc")
 int uplink_ingress(struct __sk_buff *skb) { return classify(skb) == OURS ? TC_ACT_SHOT : TC_ACT_UNSPEC; }
-
-char licence[] SEC("license") = "GPL";

@@ -18,7 +18,9 @@ struct EmbedBPF {
       advice: "It needs the headers of libbpf and Linux: on Debian, apt-get install libbpf-dev linux-libc-dev.")
     let strip = URL(filePath: clang).deletingLastPathComponent().appending(path: "llvm-objcopy").path
     // What a debugger would need is half of it; the kernel takes it with or without.
-    if FileManager.default.isExecutableFile(atPath: strip) { try run(strip, ["--strip-debug", object.path], advice: "") }
+    if FileManager.default.isExecutableFile(atPath: strip) {
+      try run(strip, ["--strip-debug", object.path], advice: "")
+    }
     let text = """
       /// \(URL(filePath: source).lastPathComponent), compiled: two hexadecimal digits a byte.
       let uplinkProgram: StaticString = "\(hexadecimal(try Data(contentsOf: object)))"

@@ -1,8 +1,9 @@
 import Glibc
-import Tables
 import Testing
 import UplinkFilter
 import Wire
+
+@testable import Tables
 
 /// A golden frame that is Martlet's by one bit.
 struct Claimed: Sendable, CustomTestStringConvertible {
@@ -18,52 +19,55 @@ struct Claimed: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
 
   static let all: [Claimed] = [
-    Claimed(name: "UDP", frame: GoldenFrames.udp, slot: slot, plane: .udp, port: 5353, needed: 38),
-    Claimed(name: "TCP", frame: GoldenFrames.tcp, slot: slot, plane: .tcp, port: 8080, needed: 38),
-    Claimed(name: "IP options", frame: GoldenFrames.udpWithOptions, slot: slot, plane: .udp, port: 5353, needed: 78),
+    Claimed(name: "UDP", frame: GoldenFrames.udp, slot: externalSlot, plane: .udp, port: 5353, needed: 38),
+    Claimed(name: "TCP", frame: GoldenFrames.tcp, slot: externalSlot, plane: .tcp, port: 8080, needed: 38),
     Claimed(
-      name: "first fragment", frame: GoldenFrames.firstFragment, slot: slot, plane: .udp, port: 5353, needed: 38),
+      name: "IP options", frame: GoldenFrames.udpWithOptions, slot: externalSlot, plane: .udp, port: 5353, needed: 78),
     Claimed(
-      name: "echo reply", frame: GoldenFrames.echoReply, slot: slot, plane: .query, port: 0x1234, verdict: .both,
+      name: "first fragment", frame: GoldenFrames.firstFragment, slot: externalSlot, plane: .udp, port: 5353, needed: 38
+    ),
+    Claimed(
+      name: "echo reply", frame: GoldenFrames.echoReply, slot: externalSlot, plane: .query, port: 0x1234,
+      verdict: .both,
       needed: 42),
     Claimed(
-      name: "unreachable, UDP", frame: GoldenFrames.unreachable, slot: slot, plane: .udp, port: 41000, needed: 70),
-    Claimed(name: "exceeded, TCP", frame: GoldenFrames.exceededTCP, slot: slot, plane: .tcp, port: 42000, needed: 70),
+      name: "unreachable, UDP", frame: GoldenFrames.unreachable, slot: externalSlot, plane: .udp, port: 41000,
+      needed: 70),
     Claimed(
-      name: "exceeded, echo", frame: GoldenFrames.exceededEcho, slot: slot, plane: .query, port: 0x5678, needed: 70),
-    Claimed(name: "UDP over IPv6", frame: GoldenFrames.udp6, slot: slot6, plane: .udp, port: 5353, needed: 58),
-    Claimed(name: "TCP over IPv6", frame: GoldenFrames.tcp6, slot: slot6, plane: .tcp, port: 8080, needed: 58),
+      name: "exceeded, TCP", frame: GoldenFrames.exceededTCP, slot: externalSlot, plane: .tcp, port: 42000, needed: 70),
     Claimed(
-      name: "extension headers", frame: GoldenFrames.udp6WithExtensions, slot: slot6, plane: .udp, port: 5353,
+      name: "exceeded, echo", frame: GoldenFrames.exceededEcho, slot: externalSlot, plane: .query, port: 0x5678,
+      needed: 70),
+    Claimed(name: "UDP over IPv6", frame: GoldenFrames.udp6, slot: externalSlot6, plane: .udp, port: 5353, needed: 58),
+    Claimed(name: "TCP over IPv6", frame: GoldenFrames.tcp6, slot: externalSlot6, plane: .tcp, port: 8080, needed: 58),
+    Claimed(
+      name: "extension headers", frame: GoldenFrames.udp6WithExtensions, slot: externalSlot6, plane: .udp, port: 5353,
       needed: 82),
     Claimed(
-      name: "routing header", frame: GoldenFrames.udp6WithExtensions.with(43, at: 54), slot: slot6, plane: .udp,
+      name: "routing header", frame: GoldenFrames.udp6WithExtensions.with(43, at: 54), slot: externalSlot6, plane: .udp,
       port: 5353, needed: 82),
     Claimed(
-      name: "first fragment, IPv6", frame: GoldenFrames.firstFragment6, slot: slot6, plane: .udp, port: 5353,
+      name: "first fragment, IPv6", frame: GoldenFrames.firstFragment6, slot: externalSlot6, plane: .udp, port: 5353,
       needed: 66),
     Claimed(
-      name: "echo reply, IPv6", frame: GoldenFrames.echoReply6, slot: slot6, plane: .query, port: 0x1234,
+      name: "echo reply, IPv6", frame: GoldenFrames.echoReply6, slot: externalSlot6, plane: .query, port: 0x1234,
       verdict: .both, needed: 62),
     Claimed(
-      name: "unreachable, UDP, IPv6", frame: GoldenFrames.unreachable6, slot: slot6, plane: .udp, port: 41000,
+      name: "unreachable, UDP, IPv6", frame: GoldenFrames.unreachable6, slot: externalSlot6, plane: .udp, port: 41000,
       needed: 110),
     Claimed(
-      name: "prohibited, TCP, IPv6", frame: GoldenFrames.prohibitedTCP6, slot: slot6, plane: .tcp, port: 42000,
+      name: "prohibited, TCP, IPv6", frame: GoldenFrames.prohibitedTCP6, slot: externalSlot6, plane: .tcp, port: 42000,
       needed: 110),
     Claimed(
-      name: "prohibited, echo, IPv6", frame: GoldenFrames.prohibitedEcho6, slot: slot6, plane: .query, port: 0x5678,
+      name: "prohibited, echo, IPv6", frame: GoldenFrames.prohibitedEcho6, slot: externalSlot6, plane: .query,
+      port: 0x5678,
       needed: 110),
   ]
 }
 
 extension PortClaims {
   /// Sets every bit.
-  func setAll() {
-    for slot in 0..<Self.slots {
-      for plane in Plane.allCases { for port in 0...UInt16.max { set(slot: slot, plane: plane, port: port) } }
-    }
-  }
+  func setAll() { memset(memory, 0xFF, Self.byteCount) }
 }
 
 /// Frames that are the host's whatever is claimed.
@@ -164,7 +168,9 @@ struct ClassificationTests {
   @Test func endpointWithAnAddressOfTheLinkLayer() throws {
     let filter = try UplinkFilter()
     let mac = try #require(MACAddress("02:00:00:00:00:01"))
-    let groups = [GoldenFrames.arpRequest.with(255, 255, 255, 255, 255, 255, at: 0), GoldenFrames.neighbourSolicitation]
+    let groups = [
+      GoldenFrames.arpRequest.with(255, 255, 255, 255, 255, 255, at: 0), GoldenFrames.neighbourSolicitation,
+    ]
     let answers = [GoldenFrames.arpReply, GoldenFrames.neighbourAdvertisement]
     for _ in 0..<2 { try filter.addEndpoint(mac: mac) }
     for frame in [GoldenFrames.udp, GoldenFrames.udp6, GoldenFrames.lastFragment, GoldenFrames.arpReply.cut(to: 14)] {
@@ -193,35 +199,37 @@ struct ClassificationTests {
     #expect(try filter.verdict(GoldenFrames.arpReply) == .both)
     #expect(try filter.verdict(GoldenFrames.neighbourAdvertisement.with(9, at: 53)) == .both)
     #expect(try filter.verdict(GoldenFrames.neighbourSolicitation.with(9, at: 77)) == .both)
-    #expect(try filter.verdict(GoldenFrames.arpRequest.with(255, 255, 255, 255, 255, 255, at: 0).with(9, at: 41)) == .both)
+    #expect(
+      try filter.verdict(GoldenFrames.arpRequest.with(255, 255, 255, 255, 255, 255, at: 0).with(9, at: 41)) == .both)
     for address in [external, external6] { try filter.removeEndpoint(address: address) }
     for frame in own + [GoldenFrames.arpReply] { #expect(try filter.verdict(frame) == .host, "\(frame)") }
   }
 
   @Test func slotKeepsItsBitsAsLongAsItsAddress() throws {
     let filter = try makeFilter()
-    func claim() { filter.claims.set(slot: slot, plane: .udp, port: 5353) }
+    func claim() { filter.claims.set(slot: externalSlot, plane: .udp, port: 5353) }
     claim()
-    try filter.setAddress(external, slot: slot)
+    try filter.setAddress(external, slot: externalSlot)
     #expect(try filter.verdict(GoldenFrames.udp) == .ours)
     let error = #expect(throws: (any Error).self) { try filter.setAddress(external, slot: 4) }
     #expect("\(error!)".contains("192.0.2.1"))
-    try filter.setAddress(nil, slot: slot)
-    #expect(!filter.claims.isSet(slot: slot, plane: .udp, port: 5353))
+    try filter.setAddress(nil, slot: externalSlot)
+    #expect(!filter.claims.isSet(slot: externalSlot, plane: .udp, port: 5353))
     claim()
     #expect(try filter.verdict(GoldenFrames.udp) == .host)
-    try filter.setAddress(IPAddress("192.0.2.9"), slot: slot)
+    try filter.setAddress(IPAddress("192.0.2.9"), slot: externalSlot)
     claim()
     #expect(try filter.verdict(GoldenFrames.udp) == .host)
     #expect(try filter.verdict(GoldenFrames.udp.with(9, at: 33)) == .ours)
-    try filter.setAddress(external, slot: slot)
-    #expect(!filter.claims.isSet(slot: slot, plane: .udp, port: 5353))
+    try filter.setAddress(external, slot: externalSlot)
+    #expect(!filter.claims.isSet(slot: externalSlot, plane: .udp, port: 5353))
     #expect(try filter.verdict(GoldenFrames.udp.with(9, at: 33)) == .host)
   }
 
   @Test func filtersDoNotShareAnything() throws {
-    let (one, other) = (try makeFilter(), try makeFilter())
-    one.claims.set(slot: slot, plane: .udp, port: 5353)
+    let one = try makeFilter()
+    let other = try makeFilter()
+    one.claims.set(slot: externalSlot, plane: .udp, port: 5353)
     #expect(try one.verdict(GoldenFrames.udp) == .ours)
     #expect(try other.verdict(GoldenFrames.udp) == .host)
   }

@@ -8,8 +8,8 @@ import Wire
 struct FragmentTests {
   private func makeFilter() throws -> UplinkFilter {
     let filter = try UplinkFilterTests.makeFilter()
-    filter.claims.set(slot: slot, plane: .udp, port: 5353)
-    filter.claims.set(slot: slot6, plane: .udp, port: 5353)
+    filter.claims.set(slot: externalSlot, plane: .udp, port: 5353)
+    filter.claims.set(slot: externalSlot6, plane: .udp, port: 5353)
     return filter
   }
 

@@ -174,6 +174,11 @@ struct Frame: Equatable, Sendable, CustomStringConvertible {
     return frame
   }
 
+  var isIPv4: Bool { bytes[12...13].elementsEqual([0x08, 0x00]) }
+
+  /// To the end of the fixed IP header, or of the Ethernet header.
+  var headersEnd: Int { isIPv4 ? 34 : bytes[12...13].elementsEqual([0x86, 0xDD]) ? 54 : 14 }
+
   func cut(to count: Int) -> Frame { Frame(Array(bytes.prefix(count))) }
 
   var description: String {

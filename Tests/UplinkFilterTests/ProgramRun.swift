@@ -35,7 +35,7 @@ extension UplinkFilter {
     // tcx's "next" and the classifier's "unspecified" are one number.
     case (0, -1): return .host
     case (.max, -1): return .both
-    case (.max, TC_ACT_SHOT): return .ours
+    case (.max, actionShot): return .ours
     default: throw Contradiction(length: length, action: action)
     }
   }
@@ -46,7 +46,7 @@ extension UplinkFilter {
   ) throws -> (UInt32, nanoseconds: UInt32) {
     try bytes.withUnsafeBytes { bytes in
       var options = bpf_test_run_opts()
-      options.sz = MemoryLayout<bpf_test_run_opts>.size
+      options.sz = sizeThrough(\bpf_test_run_opts.duration)
       options.data_in = bytes.baseAddress
       options.data_size_in = UInt32(bytes.count)
       options.repeat = count
@@ -56,8 +56,8 @@ extension UplinkFilter {
   }
 }
 
-/// linux/pkt_cls.h, which cannot stand beside glibc's headers.
-private let TC_ACT_SHOT: Int32 = 2
+/// TC_ACT_SHOT of linux/pkt_cls.h, which cannot stand beside glibc's headers.
+private let actionShot: Int32 = 2
 
 /// The socket's filter and the ingress program do not agree.
 struct Contradiction: Error {
@@ -66,14 +66,15 @@ struct Contradiction: Error {
 }
 
 /// The external addresses of the tests.
-let (slot, slot6) = (3, 9)
+let externalSlot = 3
+let externalSlot6 = 9
 let external = IPAddress("192.0.2.1")!
 let external6 = IPAddress("2001:db8::1")!
 
 /// A filter with the external addresses that the golden frames are for.
 func makeFilter() throws -> UplinkFilter {
   let filter = try UplinkFilter()
-  try filter.setAddress(external, slot: slot)
-  try filter.setAddress(external6, slot: slot6)
+  try filter.setAddress(external, slot: externalSlot)
+  try filter.setAddress(external6, slot: externalSlot6)
   return filter
 }
