@@ -64,12 +64,13 @@ let package = Package(
       exclude: ["uplink.bpf.c"], cSettings: gnu, swiftSettings: strict, plugins: ["CompileUplinkProgram"]),
     .plugin(name: "CompileUplinkProgram", capability: .buildTool(), dependencies: ["embed-bpf"]),
     executable("embed-bpf", []),
+    library("Relay", ["Wire", "SystemCalls", "CLinux"]),
     library("ControlModel"),
     library(
       "ControlPlane",
       [
-        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "UplinkFilter", "SystemCalls", "CLinux", "ControlModel",
-        logging,
+        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "SystemCalls", "CLinux",
+        "ControlModel", logging,
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     library(
@@ -101,6 +102,7 @@ let package = Package(
     tests("DatapathTests", ["Datapath", "Tables", "Wire"]),
     tests("LinuxIOTests", ["CAllocations", "LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
+    tests("RelayTests", ["Relay", "Wire", "SystemCalls", "CLinux"]),
     tests(
       "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
     tests(

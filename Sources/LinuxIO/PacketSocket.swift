@@ -18,14 +18,21 @@ public struct PacketSocket: ~Copyable {
 
   /// Binds to the interface of that name in the calling thread's network namespace. ENODEV where there is none.
   /// - Parameter queues: sockets that share the frames out among them, by flow (PACKET_FANOUT_HASH).
-  public init(interface: String, queues: Int = 1) throws(Errno) {
-    precondition(queues > 0)
+  /// - Parameter program: a BPF socket filter, by its descriptor: only what it lets through is taken, and of what comes to
+  ///   the interface's own addresses. Else every frame is.
+  public init(interface: String, queues: Int = 1, program: Int32? = nil) throws(Errno) {
+    precondition(queues > 0 && (program == nil || queues == 1))
     let index = if_nametoindex(interface)
     guard index != 0 else { throw .current("look up interface \(interface)") }
     var sockets = FileDescriptorGroup()
     for _ in 0..<queues { sockets.append(try Self.open()) }
-    for socket in sockets.numbers { try Self.bind(socket, to: Int32(index), interface) }
+    for socket in sockets.numbers { try Self.bind(socket, to: Int32(index), interface, isPromiscuous: program == nil) }
     if queues > 1 { try Self.share(sockets.numbers) }
+    if let program {
+      try Self.set(SO_ATTACH_BPF, SOL_SOCKET, to: program, sockets.numbers[0])
+      self.sockets = sockets
+      return
+    }
     for socket in sockets.numbers {
       let result = queues > 1 ? martlet_packet_take_incoming(socket) : martlet_packet_take_all(socket)
       _ = try check(result, "replace the filter of a packet socket")
@@ -48,11 +55,15 @@ public struct PacketSocket: ~Copyable {
     return descriptor
   }
 
-  private static func bind(_ socket: Int32, to index: Int32, _ interface: String) throws(Errno) {
-    var membership = packet_mreq()
-    membership.mr_ifindex = index
-    membership.mr_type = UInt16(PACKET_MR_PROMISC)
-    try set(PACKET_ADD_MEMBERSHIP, SOL_PACKET, to: membership, socket)
+  private static func bind(
+    _ socket: Int32, to index: Int32, _ interface: String, isPromiscuous: Bool
+  ) throws(Errno) {
+    if isPromiscuous {
+      var membership = packet_mreq()
+      membership.mr_ifindex = index
+      membership.mr_type = UInt16(PACKET_MR_PROMISC)
+      try set(PACKET_ADD_MEMBERSHIP, SOL_PACKET, to: membership, socket)
+    }
     var address = sockaddr_ll()
     address.sll_family = UInt16(AF_PACKET)
     address.sll_protocol = UInt16(ETH_P_ALL).bigEndian

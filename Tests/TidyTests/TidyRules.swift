@@ -42,10 +42,11 @@ enum TidyRules {
     "Netlink": ["Wire", "SystemCalls", "CLinux", "CLibmnl"],
     "UplinkFilter": ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
     "embed-bpf": [],
+    "Relay": ["Wire", "SystemCalls", "CLinux"],
     "ControlModel": [],
     "ControlPlane": [
-      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "UplinkFilter", "SystemCalls", "CLinux", "ControlModel",
-      "Logging", "GRDB",
+      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "SystemCalls", "CLinux",
+      "ControlModel", "Logging", "GRDB",
     ],
     "ControlAPI": [
       "ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers",
@@ -66,7 +67,7 @@ enum TidyRules {
   /// All that the data path may import of the toolchain: memory and atomics.
   static let pureLibraries: Set<String> = ["Glibc", "Synchronization"]
   /// Beside the data path, those that need no Foundation.
-  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "SystemCalls", "UplinkFilter"]
+  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "Relay", "SystemCalls", "UplinkFilter"]
 }
 
 extension TidyRules {

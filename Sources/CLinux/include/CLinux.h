@@ -7,6 +7,7 @@
 #include "martlet_doctor.h"
 #include "martlet_netlink.h"
 #include "martlet_packet.h"
+#include "martlet_relay.h"
 #include "martlet_tap.h"
 #include "martlet_thread.h"
 #include "martlet_uring.h"
