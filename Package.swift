@@ -59,17 +59,18 @@ let package = Package(
 
     // The control plane.
     library("Netlink", ["Wire", "SystemCalls", "CLinux", "CLibmnl"]),
-    library("Relay", ["Wire", "SystemCalls", "CLinux"]),
     .target(
       name: "UplinkFilter", dependencies: ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
       exclude: ["uplink.bpf.c"], cSettings: gnu, swiftSettings: strict, plugins: ["CompileUplinkProgram"]),
     .plugin(name: "CompileUplinkProgram", capability: .buildTool(), dependencies: ["embed-bpf"]),
     executable("embed-bpf", []),
+    library("Relay", ["Wire", "SystemCalls", "CLinux"]),
     library("ControlModel"),
     library(
       "ControlPlane",
       [
-        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "SystemCalls", "CLinux", "ControlModel", logging,
+        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "SystemCalls", "CLinux",
+        "ControlModel", logging,
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     library(
@@ -104,7 +105,9 @@ let package = Package(
     tests("RelayTests", ["Relay", "Wire", "SystemCalls", "CLinux"]),
     tests(
       "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
-    tests("ControlPlaneTests", ["ControlPlane", "ControlModel", "Netlink", "SystemCalls", "Wire", logging]),
+    tests(
+      "ControlPlaneTests",
+      ["ControlPlane", "ControlModel", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
     tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),
     tests("DaemonTests", ["martletd", "ControlModel", logging]),

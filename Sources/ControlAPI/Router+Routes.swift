@@ -4,7 +4,9 @@ import NIOHTTP1
 extension Router {
   /// The whole API. docs/openapi.yaml describes exactly these routes; a test compares the two.
   static let v1 = Router(
-    routes: networkRoutes + portRoutes + forwardingRoutes + sandboxRoutes + endpointRoutes + daemonRoutes)
+    routes: networkRoutes + portRoutes + forwardingRoutes + sandboxRoutes + endpointRoutes + publicationRoutes
+      + uplinkRoutes
+      + sessionRoutes + daemonRoutes)
 
   private static let networkRoutes: [Route] = [
     Route(.POST, "/v1/networks") { request, service throws(ControlError) in
@@ -87,6 +89,46 @@ extension Router {
     },
     Route(.PATCH, "/v1/endpoints/{id}") { request, service throws(ControlError) in
       try .json(service.changeEndpoint(request.captures[0], request.decoded()))
+    },
+  ]
+
+  private static let publicationRoutes: [Route] = [
+    Route(.POST, "/v1/endpoints/{id}/publish") { request, service throws(ControlError) in
+      try .json(service.publish(endpoint: request.captures[0], request.decoded()), status: .created)
+    },
+    Route(.POST, "/v1/endpoints/{id}/unpublish") { request, service throws(ControlError) in
+      try service.unpublish(endpoint: request.captures[0], request.decoded())
+      return .done
+    },
+    Route(.GET, "/v1/publications") { _, service throws(ControlError) in try .json(service.publications()) },
+  ]
+
+  private static let uplinkRoutes: [Route] = [
+    Route(.PUT, "/v1/uplink") { request, service throws(ControlError) in
+      try .json(service.setUplink(request.decoded()))
+    },
+    Route(.GET, "/v1/uplink") { _, service throws(ControlError) in try .json(service.uplink()) },
+    Route(.DELETE, "/v1/uplink") { _, service throws(ControlError) in
+      try service.unsetUplink()
+      return .done
+    },
+  ]
+
+  private static let sessionRoutes: [Route] = [
+    Route(.GET, "/v1/sessions", query: Set(SessionFilter.keys)) { request, service throws(ControlError) in
+      try .json(service.sessions(SessionFilter(request.query)))
+    },
+    Route(.POST, "/v1/sessions/flush") { _, service throws(ControlError) in
+      try service.flushSessions()
+      return .done
+    },
+    Route(.GET, "/v1/sessions/timeouts") { _, service throws(ControlError) in try .json(service.sessionTimeouts()) },
+    Route(.PATCH, "/v1/sessions/timeouts") { request, service throws(ControlError) in
+      try .json(service.changeSessionTimeouts(request.decoded()))
+    },
+    Route(.GET, "/v1/sessions/translation") { _, service throws(ControlError) in try .json(service.translation()) },
+    Route(.PATCH, "/v1/sessions/translation") { request, service throws(ControlError) in
+      try .json(service.changeTranslation(request.decoded()))
     },
   ]
 

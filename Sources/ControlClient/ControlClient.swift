@@ -134,6 +134,34 @@ extension ControlClient {
     try get("/v1/ports" + (network.map { "?network=\(Self.segment($0))" } ?? ""))
   }
 
+  public func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication] {
+    try call("POST", "/v1/endpoints/\(Self.segment(endpoint))/publish", request)
+  }
+  public func unpublish(endpoint: String, _ request: PublishRequest) throws(ControlError) {
+    try send("POST", "/v1/endpoints/\(Self.segment(endpoint))/unpublish", body: try encode(request))
+  }
+  public func publications() throws(ControlError) -> [Publication] { try get("/v1/publications") }
+
+  public func setUplink(_ request: UplinkRequest) throws(ControlError) -> Uplink {
+    try call("PUT", "/v1/uplink", request)
+  }
+  public func uplink() throws(ControlError) -> Uplink { try get("/v1/uplink") }
+  public func unsetUplink() throws(ControlError) { try send("DELETE", "/v1/uplink", body: nil) }
+
+  public func sessions(_ filter: SessionFilter) throws(ControlError) -> [Session] {
+    let query = filter.values.sorted { $0.key < $1.key }.map { "\($0.key)=\(Self.segment($0.value))" }
+    return try get("/v1/sessions" + (query.isEmpty ? "" : "?" + query.joined(separator: "&")))
+  }
+  public func flushSessions() throws(ControlError) { try send("POST", "/v1/sessions/flush", body: nil) }
+  public func sessionTimeouts() throws(ControlError) -> SessionTimeouts { try get("/v1/sessions/timeouts") }
+  public func changeSessionTimeouts(_ change: SessionTimeoutsChange) throws(ControlError) -> SessionTimeouts {
+    try call("PATCH", "/v1/sessions/timeouts", change)
+  }
+  public func translation() throws(ControlError) -> Translation { try get("/v1/sessions/translation") }
+  public func changeTranslation(_ change: TranslationChange) throws(ControlError) -> Translation {
+    try call("PATCH", "/v1/sessions/translation", change)
+  }
+
   public func forwardingEntries(network: String) throws(ControlError) -> [ForwardingEntry] {
     try get("/v1/networks/\(Self.segment(network))/fdb")
   }

@@ -32,6 +32,28 @@ public protocol ControlService: Sendable {
   /// Of one network, or of all.
   func ports(network: String?) throws(ControlError) -> [InterfacePort]
 
+  /// Publishes ports of an endpoint: all of them, or none. What was published, with the host's ports that were chosen.
+  func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication]
+  /// Withdraws what matches each of the ports: all of it, or nothing. `notFound` where a port is not published.
+  func unpublish(endpoint: String, _ request: PublishRequest) throws(ControlError)
+  /// Of all endpoints. A range is one.
+  func publications() throws(ControlError) -> [Publication]
+
+  /// Sets the way outside, or moves it.
+  func setUplink(_ request: UplinkRequest) throws(ControlError) -> Uplink
+  /// `notFound` where none is set.
+  func uplink() throws(ControlError) -> Uplink
+  /// Once more is no error.
+  func unsetUplink() throws(ControlError)
+
+  /// At most as many as the daemon shows at once; a filter finds the others.
+  func sessions(_ filter: SessionFilter) throws(ControlError) -> [Session]
+  func flushSessions() throws(ControlError)
+  func sessionTimeouts() throws(ControlError) -> SessionTimeouts
+  func changeSessionTimeouts(_ change: SessionTimeoutsChange) throws(ControlError) -> SessionTimeouts
+  func translation() throws(ControlError) -> Translation
+  func changeTranslation(_ change: TranslationChange) throws(ControlError) -> Translation
+
   func forwardingEntries(network: String) throws(ControlError) -> [ForwardingEntry]
   func addForwardingEntry(network: String, _ request: ForwardingEntryRequest) throws(ControlError)
   func removeForwardingEntry(network: String, mac: String) throws(ControlError)

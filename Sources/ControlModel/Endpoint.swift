@@ -9,7 +9,7 @@ public struct ConnectRequest: Codable, Sendable, Equatable {
   public var interface: String?
   public var mtu: Int?
   public var aliases: [String]?
-  /// As `docker run -p`: `[HOSTIP:]HOSTPORT[-END]:PORT[-END][/tcp|udp]`.
+  /// As `docker run -p`: `[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp]`.
   public var publish: [String]?
   public var noAddress: Bool?
   public var noAnnounce: Bool?
@@ -81,27 +81,6 @@ public struct Counters: Codable, Sendable, Equatable {
   }
 }
 
-/// A port that is reachable from outside.
-public struct PublishedPort: Codable, Sendable, Equatable {
-  public var hostIP: String
-  public var hostPort: Int
-  public var port: Int
-  public var `protocol`: String
-
-  public init(hostIP: String, hostPort: Int, port: Int, protocol: String) {
-    self.hostIP = hostIP
-    self.hostPort = hostPort
-    self.port = port
-    self.protocol = `protocol`
-  }
-
-  enum CodingKeys: String, CodingKey {
-    case hostIP = "host_ip"
-    case hostPort = "host_port"
-    case port, `protocol`
-  }
-}
-
 /// What joins one sandbox to exactly one network (CNM endpoint), as `endpoint inspect` shows it.
 public struct Endpoint: Codable, Sendable, Equatable {
   /// 64 hexadecimal digits.
@@ -122,7 +101,8 @@ public struct Endpoint: Codable, Sendable, Equatable {
   public var `guard`: Bool
   public var macLimit: Int
   public var mtu: Int
-  /// up; or down, with the reason in `detail` (its interface is gone, say).
+  /// up; or down, with the reason in `detail` (its interface is gone, say). Of one that is up, `detail` says what of it is
+  /// not as it should be: a published port that a program of the host has taken, say.
   public var state: String
   public var detail: String?
   public var counters: Counters

@@ -14,6 +14,7 @@ struct ConnectPlan {
   private(set) var isIsolated = false
   private(set) var isAddressed = false
   private(set) var isAnnounced = false
+  private(set) var published: [PublishedSpecification] = []
 
   init(_ request: ConnectRequest, network: NetworkRecord, subnets: [SubnetRecord]) throws(ControlError) {
     try Self.refuseUnsupported(request)
@@ -22,6 +23,7 @@ struct ConnectPlan {
       throw ControlError(.invalid, "\(aliases.count) aliases: at most \(Limits.aliases) are allowed")
     }
     for alias in aliases { try Name.checkAlias(alias) }
+    for text in request.publish ?? [] { published.append(try PublishedSpecification(text)) }
     guard network.driver == .bridge else {
       try Self.refuseInterfaceSettings(request, network)
       return
@@ -45,9 +47,6 @@ struct ConnectPlan {
 
   /// What later versions will do must not look done.
   private static func refuseUnsupported(_ request: ConnectRequest) throws(ControlError) {
-    if request.publish?.isEmpty == false {
-      throw ControlError(.unsupported, "publishing ports is not built yet: connect without --publish")
-    }
     if request.guard == true {
       throw ControlError(.unsupported, "the address guard is not built yet: connect without --guard")
     }
@@ -61,7 +60,7 @@ struct ConnectPlan {
     let given: [(String, Bool)] = [
       ("address", request.ip != nil || request.ip6 != nil), ("MAC", request.mac != nil),
       ("interface name", request.interface != nil), ("MTU", request.mtu != nil),
-      ("isolation", request.isolated == true),
+      ("isolation", request.isolated == true), ("published port", request.publish?.isEmpty == false),
     ]
     if let first = given.first(where: \.1) {
       throw ControlError(

@@ -15,6 +15,7 @@ public final class ControlPlane: ControlService {
   private let controller: Mutex<Controller>
   private let background: Background
   private let shutdownHandler = Mutex<(@Sendable () -> Void)?>(nil)
+  private let events: HostEvents
 
   /// What the control plane does on its own: on one queue, and not after the control plane has gone.
   private final class Background: Sendable {
@@ -43,12 +44,29 @@ public final class ControlPlane: ControlService {
         }
       }
     }
+    let events = HostEvents { delay, event in
+      background.run(after: .milliseconds(delay)) { $0.take(event) }
+    }
+    self.events = events
     controller = Mutex(made)
     background.owner.withLock { $0.value = self }
     dataPlane.onPortLost { port in
       background.run(after: .seconds(0)) { $0.unlessStopped { $0.portLost(port) } }
     }
+    host.onChange { events.changed($0) }
+    dataPlane.onNeighbourNeeded { events.needed($0) }
     background.run(after: .milliseconds(Self.sweepIntervalMilliseconds)) { $0.sweep() }
+  }
+
+  private func take(_ event: HostEvents.Event) {
+    events.taken(event)
+    unlessStopped { controller in
+      switch event {
+      case .configuration: controller.watchUplink()
+      case .neighbour(let address, let link): controller.neighbourChanged(address, link: link)
+      case .needed(let address): controller.neighbourNeeded(address)
+      }
+    }
   }
 
   private func unlessStopped(_ body: (Controller) -> Void) {
@@ -166,6 +184,58 @@ public final class ControlPlane: ControlService {
 
   public func ports(network: String?) throws(ControlError) -> [InterfacePort] {
     try locked { controller throws(ControlError) in try controller.ports(network: network) }
+  }
+
+  // MARK: Published ports
+
+  public func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication] {
+    try locked { controller throws(ControlError) in try controller.publish(endpoint: endpoint, request) }
+  }
+
+  public func unpublish(endpoint: String, _ request: PublishRequest) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.unpublish(endpoint: endpoint, request) }
+  }
+
+  public func publications() throws(ControlError) -> [Publication] {
+    try locked { controller throws(ControlError) in try controller.publications() }
+  }
+
+  // MARK: The way outside
+
+  public func setUplink(_ request: UplinkRequest) throws(ControlError) -> Uplink {
+    try locked { controller throws(ControlError) in try controller.setUplink(request) }
+  }
+
+  public func uplink() throws(ControlError) -> Uplink {
+    try locked { controller throws(ControlError) in try controller.uplinkView() }
+  }
+
+  public func unsetUplink() throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.unsetUplink() }
+  }
+
+  public func sessions(_ filter: SessionFilter) throws(ControlError) -> [Session] {
+    try locked { controller throws(ControlError) in try controller.sessions(filter) }
+  }
+
+  public func flushSessions() throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.dataPlane.flushSessions() }
+  }
+
+  public func sessionTimeouts() throws(ControlError) -> SessionTimeouts {
+    try locked { controller throws(ControlError) in try controller.sessionTimeouts() }
+  }
+
+  public func changeSessionTimeouts(_ change: SessionTimeoutsChange) throws(ControlError) -> SessionTimeouts {
+    try locked { controller throws(ControlError) in try controller.changeSessionTimeouts(change) }
+  }
+
+  public func translation() throws(ControlError) -> Translation {
+    try locked { controller throws(ControlError) in try controller.translation() }
+  }
+
+  public func changeTranslation(_ change: TranslationChange) throws(ControlError) -> Translation {
+    try locked { controller throws(ControlError) in try controller.changeTranslation(change) }
   }
 
   // MARK: MAC tables and counters

@@ -14,6 +14,7 @@ extension Controller {
         try store.deleteEndpoint(endpoint.id)
       }
       if network.driver == .bridge { try raiseEndpoint(endpoint, network: network, sandbox: sandbox, &rollback) }
+      if !plan.published.isEmpty { _ = try publish(plan.published, of: endpoint, on: network, &rollback) }
       var settled = endpoint
       settled.state = .settled
       try store.update(settled)
@@ -154,6 +155,7 @@ extension Controller {
     let ipv6 = endpoint.isAddressed ? addresses.contains(where: \.isIPv6) : nil
     try host.setUp(endpoint.interface, ipv6: ipv6, in: namespace)
     for address in addresses { try host.addAddress(address, to: endpoint.interface, in: namespace) }
+    try addHosts(of: endpoint, at: port)
     try giveDefaultRoutes(in: namespace, from: [endpoint])
     try giveNameServers(to: sandbox, &rollback)
   }

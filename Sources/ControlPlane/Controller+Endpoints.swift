@@ -17,7 +17,7 @@ extension Controller {
     try removeIfImplicit(sandbox)
   }
 
-  /// Port, MAC entries, interface, neighbours, addresses and record. What of it is gone already is no error; what cannot be
+  /// Port, MAC entries, published ports, interface, neighbours, addresses and record. What of it is gone already is no error; what cannot be
   /// taken away keeps the record, so that a second try finds the rest.
   func removeEndpoint(_ endpoint: EndpointRecord) throws(ControlError) {
     var removing = endpoint
@@ -27,6 +27,7 @@ extension Controller {
       try dataPlane.removePort(port)
       endpointPorts[endpoint.id] = nil
     }
+    try forgetPublications(of: endpoint)
     if endpoint.mac != nil, let sandbox = try store.sandbox(id: endpoint.sandboxId) {
       try removeInterface(of: endpoint, in: [host.own, sandbox.namespace])
     }

@@ -30,10 +30,18 @@ extension Controller {
     }
     try host.setUp(interface, ipv6: addresses.contains(where: \.isIPv6), in: host.own)
     for address in addresses { try host.addAddress(address, to: interface, in: host.own) }
+    rollback.add("route network \(network.name) no longer") { [self] () throws(ControlError) in
+      try setGateway(nil, of: network)
+      try refreshClaimedSubnets()
+    }
+    try refreshGateway(network)
+    try refreshClaimedSubnets()
   }
 
   /// What is gone already is no error.
   func lowerGateway(_ network: NetworkRecord) throws(ControlError) {
+    try setGateway(nil, of: network)
+    try refreshClaimedSubnets()
     if let port = gatewayPorts[network.id] {
       try dataPlane.removePort(port)
       gatewayPorts[network.id] = nil
@@ -43,7 +51,7 @@ extension Controller {
     if let barrier = try barrier(network) { try host.lowerBarrier(barrier) }
   }
 
-  private func gatewayAddresses(_ network: NetworkRecord) throws(ControlError) -> [IPPrefix] {
+  func gatewayAddresses(_ network: NetworkRecord) throws(ControlError) -> [IPPrefix] {
     let inhibitsIPv4 = try network.parsedOptions.inhibitsIPv4
     return try store.subnets(ofNetwork: network.id).filter { $0.isIpv6 || !inhibitsIPv4 }.compactMap(\.gatewayPrefix)
   }

@@ -55,6 +55,9 @@ extension Controller {
     if link.alias.hasPrefix(InterfaceMark.prefix) {
       throw ControlError(.conflict, "interface \(link.name) is Martlet's own: it is on its network by itself")
     }
+    if link.name == uplinkRecord?.interface {
+      throw ControlError(.conflict, "interface \(link.name) is the uplink: martlet uplink unset, or move it")
+    }
     guard link.isEthernet else {
       throw ControlError(.invalid, "interface \(link.name) carries no Ethernet frames: a switch has no use for it")
     }

@@ -22,12 +22,17 @@ extension Controller {
       }
     } else if interfacePorts.values.contains(where: { $0.port == port }) {
       watchPorts()
+    } else if uplink?.port == port {
+      watchUplink()
     }
   }
 
-  /// Looks for endpoints whose sandboxes have lost their namespaces, and for attached interfaces that came or went.
+  /// Looks for endpoints whose sandboxes have lost their namespaces, for attached interfaces that came or went, and
+  /// for what became of the uplink and of ports that could not be had.
   func sweep() {
     watchPorts()
+    watchUplink()
+    retryPublications()
     attempt("look for lost namespaces") { () throws(ControlError) in
       for sandbox in try store.sandboxesWithEndpoints() where try namespaceNow(of: sandbox) == nil {
         for endpoint in try store.endpoints(ofSandbox: sandbox.id) where endpoint.state == .settled {

@@ -17,6 +17,7 @@ extension Controller {
       throw ControlError(.conflict, "network \(other.name) is the one of the driver \(network.driver.rawValue) already")
     }
     if let interface = network.gatewayInterface { try checkGatewayInterface(interface) }
+    try checkOutbound(network)
     try change { rollback throws(ControlError) in
       try store.insert(network, subnets: plan.subnets)
       rollback.add("forget network \(network.name)") { [store] () throws(ControlError) in
@@ -133,7 +134,11 @@ extension Controller {
     if let limit = change.fdbLimit {
       new.fdbLimit = try NetworkPlan.check(limit, in: Limits.fdbEntries, "MAC table's limit")
     }
-    if let mode = change.gatewayMode { new.gatewayMode = try NetworkPlan.gatewayMode(mode) }
+    if let mode = change.gatewayMode {
+      new.gatewayMode = try NetworkPlan.gatewayMode(mode)
+      try old.parsedOptions.check(new.gatewayMode)
+      try checkPublications(of: old, allow: new)
+    }
     if let mtu = change.mtu {
       new.mtu = try NetworkPlan.check(mtu, in: Limits.mtu, "MTU")
       if mtu < Limits.ipv6MTUMinimum, try store.subnets(ofNetwork: old.id).contains(where: \.isIpv6) {
@@ -198,7 +203,9 @@ extension Controller {
         try change { inner throws(ControlError) in try raiseGateway(old, &inner) }
       }
       try lowerGateway(old)
-    default: break
+    default:
+      rollback.add("route network \(old.name) as before") { [self] () throws(ControlError) in try refreshGateway(old) }
+      try refreshGateway(new)
     }
   }
 

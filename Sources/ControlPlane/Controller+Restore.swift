@@ -7,11 +7,19 @@ import Wire
 extension Controller {
   func restore() throws(ControlError) {
     try rollBackIntents()
+    restoreSessionSettings()
+    uplinkRecord = try store.uplink()
     for network in try store.networks() where network.driver == .bridge { try restoreNetwork(network) }
     for endpoint in try store.endpoints() {
       attempt("restore endpoint \(endpoint.id)") { () throws(ControlError) in try restoreEndpoint(endpoint) }
     }
     try restorePorts()
+    watchUplink()
+    try restorePublications()
+    attempt("take up sessions again") { () throws(ControlError) in
+      let (restored, count) = try dataPlane.restoreSessions()
+      if count > 0 { logger.info("\(restored) of \(count) sessions taken up again") }
+    }
     for network in try store.networks() { restoreStaticEntries(of: network) }
     for sandbox in try store.sandboxes() {
       try removeIfImplicit(sandbox)
@@ -32,6 +40,7 @@ extension Controller {
       logger.warning("interface \(port.interface) was cut short: detached")
       attempt("detach \(port.interface)") { () throws(ControlError) in try removePort(port) }
     }
+    try rollBackPublications()
     for sandbox in try store.sandboxes() where sandbox.state != .settled {
       logger.warning("sandbox \(sandbox.name) was cut short: taken away")
       attempt("take sandbox \(sandbox.name) away") { () throws(ControlError) in try removeSandbox(sandbox) }
@@ -71,8 +80,9 @@ extension Controller {
     }
     do throws(ControlError) {
       let tap = try host.attachTAP(link.name, queues: dataPlane.queuesPerPort, in: namespace)
-      endpointPorts[endpoint.id] = try dataPlane.addPort(
-        queues: tap, to: handle, endpoint.dataPlaneOptions)
+      let port = try dataPlane.addPort(queues: tap, to: handle, endpoint.dataPlaneOptions)
+      endpointPorts[endpoint.id] = port
+      try addHosts(of: endpoint, at: port)
     } catch {
       troubles[endpoint.id] = error.message
       throw error
@@ -139,6 +149,7 @@ extension Controller {
     for endpoint in try store.endpoints() { step { () throws(ControlError) in try removeEndpoint(endpoint) } }
     for port in try store.interfacePorts() { step { () throws(ControlError) in try removePort(port) } }
     for network in try store.networks() { step { () throws(ControlError) in try removeNetwork(network) } }
+    step { () throws(ControlError) in try unsetUplink() }
     // As it stands then: what one owned may have passed to the next.
     while first == nil, let sandbox = try store.sandboxes().first {
       step { () throws(ControlError) in try removeSandbox(sandbox) }

@@ -27,15 +27,17 @@ extension Controller {
     else { throw ControlError(.system, "endpoint \(endpoint.id) has lost its network or sandbox") }
     let port = endpointPorts[endpoint.id]
     let isUp = endpoint.state == .settled && (port != nil || network.driver != .bridge)
+    let published = try published(of: endpoint, on: network)
     let detail =
       endpoint.state == .settled ? troubles[endpoint.id] : "could not be removed completely: disconnect it again"
     return Endpoint(
       id: endpoint.id, network: network.name, sandbox: sandbox.name, netns: sandbox.path, interface: endpoint.interface,
       mac: endpoint.mac?.description ?? "", addresses: try store.addresses(ofEndpoint: endpoint.id).map(\.description),
-      aliases: endpoint.aliases, published: [], isolated: endpoint.isIsolated, guard: false,
+      aliases: endpoint.aliases, published: published, isolated: endpoint.isIsolated, guard: false,
       macLimit: endpoint.macLimit,
       mtu: network.driver == .bridge ? endpoint.mtu ?? network.mtu : 0, state: isUp ? "up" : "down",
-      detail: isUp ? nil : detail, counters: port.map { dataPlane.counters($0) } ?? Counters())
+      detail: isUp ? published.lazy.compactMap(\.detail).first : detail,
+      counters: port.map { dataPlane.counters($0) } ?? Counters())
   }
 
   func view(_ sandbox: SandboxRecord) throws(ControlError) -> Sandbox {

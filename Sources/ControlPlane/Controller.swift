@@ -10,7 +10,7 @@ import Wire
 //
 // Not thread-safe: `ControlPlane` has the lock.
 
-/// Makes and unmakes networks, sandboxes, endpoints and ports.
+/// Makes and unmakes networks, sandboxes, endpoints, ports, publications and the uplink.
 final class Controller {
   let dataPlane: any DataPlane
   let host: any HostNetwork
@@ -30,6 +30,25 @@ final class Controller {
   var interfacePorts: [String: AttachedInterface] = [:]
   /// By the interface's name: why it is there and not attached.
   var portTroubles: [String: String] = [:]
+  /// The uplink that is asked for; whether it is there, `uplink` tells.
+  var uplinkRecord: UplinkRecord?
+  var uplink: RaisedUplink?
+  /// On the way back from a move: which slots the addresses had.
+  var formerSlots: [ExternalAddress] = []
+  /// Why it is not as asked for.
+  var uplinkTrouble: String?
+  /// By the network's id: what the data plane was told.
+  var gateways: [String: DataPlaneGateway] = [:]
+  var toldRoutes: [DataPlaneRoute] = []
+  var claimedSubnets: [IPPrefix] = []
+  /// On the uplink, that the data plane has asked for.
+  var nextHops: Set<IPAddress> = []
+  /// By the record's id.
+  var raisedPublications: [Int64: RaisedPublication] = [:]
+  /// By the record's id: why it cannot be reached.
+  var publicationTroubles: [Int64: String] = [:]
+  /// The host's port that was chosen last, so that one which was given back is not the next to be given.
+  var lastChosenPort = 0
   /// Does nothing on its own any more.
   var isStopped = false
   /// By the endpoint's id: why it is down.

@@ -44,7 +44,8 @@ public struct DataPlaneGateway: Sendable, Equatable {
   public var translatesIPv6: Bool
   /// From outside, addresses of the network can be reached without a publication.
   public var isOpen: Bool
-  /// A fixed outbound address of each family, of the uplink's external ones; without, the first of its family.
+  /// A fixed outbound address of each family; without, the first external one of its family. While it is no external
+  /// address of the uplink, nothing leaves in its family.
   public var outbound: [IPAddress]
   public init(
     mac: MACAddress, addresses: [IPPrefix], port: DataPlanePort?, mtu: Int, translatesIPv4: Bool,
@@ -85,10 +86,11 @@ public struct DataPlaneRoute: Sendable, Hashable {
   }
 }
 
-/// A published port, or a range of them.
+/// A published port, or a range of them. Where `hostAddress` is `address` itself nothing is translated: the endpoint's ports
+/// can be reached from outside at its own address (a routed network).
 public struct DataPlanePublication: Sendable, Hashable {
   public var `protocol`: IPProtocol
-  /// One of the external addresses; nil: every one of the family of `address`.
+  /// One of the external addresses, or `address`; nil: every external one of the family of `address`.
   public var hostAddress: IPAddress?
   public var hostPorts: ClosedRange<UInt16>
   /// The endpoint's, on `port`'s endpoint.
@@ -154,12 +156,13 @@ public protocol RoutingPlane: AnyObject, Sendable {
   ) throws(ControlError) -> DataPlanePort
   /// Sessions of external addresses that have gone end.
   func changeUplink(_ uplink: DataPlaneUplink) throws(ControlError)
-  /// All sessions and publications end. Removes the port.
+  /// All sessions and publications end. Removes the port. Gateways, hosts and routes stay.
   func lowerUplink() throws(ControlError)
-  /// nil: the network is not routed (any more): frames to its gateway's MAC go to the gateway port as any other. Its sessions end.
+  /// nil: the network is not routed (any more): frames to its gateway's MAC go to the gateway port as any other. Its
+  /// sessions end. Also called while there is no uplink: its interface may be missing for a while.
   func setGateway(_ gateway: DataPlaneGateway?, of network: DataPlaneNetwork) throws(ControlError)
   func addHost(_ host: DataPlaneHost) throws(ControlError)
-  /// Takes the place of all routes.
+  /// Takes the place of all routes. Also called while there is no uplink.
   func setRoutes(_ routes: [DataPlaneRoute]) throws(ControlError)
   /// On the uplink. nil: nobody answers there.
   func setNeighbour(_ address: IPAddress, mac: MACAddress?) throws(ControlError)
@@ -171,6 +174,8 @@ public protocol RoutingPlane: AnyObject, Sendable {
   func unpublish(_ publication: DataPlanePublication) throws(ControlError)
   func sessions() throws(ControlError) -> [DataPlaneSession]
   func flushSessions() throws(ControlError)
+  /// Takes up the sessions of an earlier daemon, once endpoints, uplink and publications are there. How many, of how many.
+  func restoreSessions() throws(ControlError) -> (restored: Int, of: Int)
   func setTimeouts(_ timeouts: DataPlaneTimeouts) throws(ControlError)
   func setTranslation(isEndpointIndependent: Bool, filtering: DataPlaneFiltering) throws(ControlError)
 }

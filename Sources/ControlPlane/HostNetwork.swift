@@ -19,6 +19,8 @@ public struct HostLink: Equatable, Sendable {
   /// No other has had it in this namespace since it was made.
   public var index: Int32
   public var mtu: Int
+  /// nil where the interface has no Ethernet address.
+  public var mac: MACAddress?
   public var isUp: Bool
   public var isEthernet: Bool
   /// The index of the bridge or bond whose port it is.
@@ -28,9 +30,10 @@ public struct HostLink: Equatable, Sendable {
 
   public init(
     name: String, alias: String, index: Int32, mtu: Int, isUp: Bool, isEthernet: Bool, master: Int32?,
-    segmentedFrameBytesMax: Int
+    segmentedFrameBytesMax: Int, mac: MACAddress? = nil
   ) {
     (self.name, self.alias, self.index, self.mtu) = (name, alias, index, mtu)
+    self.mac = mac
     (self.isUp, self.isEthernet, self.master) = (isUp, isEthernet, master)
     self.segmentedFrameBytesMax = segmentedFrameBytesMax
   }
@@ -59,7 +62,7 @@ public struct ForwardingBarrier: Equatable, Sendable {
 ///
 /// Calls come from one thread at a time, block it, and leave it in the network namespace it came in. Where a namespace is
 /// named, its inode is checked first: `notFound` means that it is gone. Removing what is gone already is no error.
-public protocol HostNetwork: AnyObject, Sendable {
+public protocol HostNetwork: HostUplink, HostPorts {
   /// The network namespace the daemon works in.
   var own: NamespaceReference { get }
   /// Takes the daemon's namespace for as long as this value lives. `conflict` where another daemon has it.

@@ -104,7 +104,3 @@ extension Netlink.Route.Origin {
   /// Marks what Martlet made (rtm_protocol, FRA_PROTOCOL): a number that linux/rtnetlink.h gives to nobody.
   static let martlet = Netlink.Route.Origin(rawValue: 109)
 }
-
-extension IPPrefix {
-  fileprivate var isLinkLocal: Bool { if case .v6(let address) = address { address.isLinkLocal } else { false } }
-}

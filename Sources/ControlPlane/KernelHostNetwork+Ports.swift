@@ -32,6 +32,7 @@ extension HostLink {
   init(_ link: Link) {
     self.init(
       name: link.name, alias: link.alias ?? "", index: link.index, mtu: link.mtu, isUp: link.isUp,
-      isEthernet: link.isEthernet, master: link.master, segmentedFrameBytesMax: link.segmentedFrameBytesMax)
+      isEthernet: link.isEthernet, master: link.master, segmentedFrameBytesMax: link.segmentedFrameBytesMax,
+      mac: link.mac)
   }
 }

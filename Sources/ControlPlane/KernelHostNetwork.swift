@@ -2,6 +2,8 @@ import ControlModel
 import Glibc
 import LinuxIO
 import Netlink
+import Relay
+import Synchronization
 import SystemCalls
 import Wire
 
@@ -10,6 +12,12 @@ public final class KernelHostNetwork: HostNetwork {
   public let own: NamespaceReference
   /// Keeps the daemon's namespace, and the claim on it.
   private let descriptor: FileDescriptor
+  let changeHandler = Mutex<(@Sendable (HostChange) -> Void)?>(nil)
+  /// From the first uplink on.
+  let monitor = Mutex<NetworkMonitor?>(nil)
+  let filter = Mutex<KernelUplink?>(nil)
+  /// From the first published port on.
+  let relay = Mutex<Relay?>(nil)
 
   /// Works in the network namespace at `path`: the calling thread's, unless told otherwise.
   public init(ownNamespace path: String = "/proc/thread-self/ns/net") throws(ControlError) {

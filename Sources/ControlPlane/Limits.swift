@@ -40,6 +40,25 @@ public enum Limits {
   public static let ipv4PrefixMinimum = 8
   public static let ipv6PrefixMinimum = 32
 
+  /// Slots of the uplink's filter.
+  public static let externalAddresses = 16
+  /// Fewer ports than this are too few to translate with, so they must be asked for.
+  public static let outboundPortsMinimum = 1024
+  public static let outboundPortRanges = 16
+  /// Ranges, or single ports, of all endpoints together. Ports of a range do not count.
+  public static let publications = 65_536
+  /// How many ports are tried where the host's is to be chosen and programs of the host have taken some.
+  public static let chosenPortAttempts = 256
+  /// Routes of the host that the data plane is told of.
+  public static let routes = 65_536
+  /// Next hops whose changes are followed.
+  public static let nextHops = 4096
+  /// Sessions in one answer.
+  public static let sessionsShown = 100_000
+  /// Seconds. The least for UDP is RFC 4787's (4.3).
+  public static let sessionTimeout = 1...604_800
+  public static let udpTimeoutMinimum = 120
+
   /// Digits of an id that name it as long as they name no other.
   public static let idPrefixMinimum = 4
 }

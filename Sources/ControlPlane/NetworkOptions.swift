@@ -1,4 +1,5 @@
 import ControlModel
+import Wire
 
 /// The options of `network create -o` that are honoured, by the names Docker's bridge driver gives them.
 struct NetworkOptions {
@@ -7,7 +8,17 @@ struct NetworkOptions {
   static let gatewayInterfaceKey = "com.docker.network.bridge.name"
   static let inhibitIPv4Key = "com.docker.network.bridge.inhibit_ipv4"
   static let enableICCKey = "com.docker.network.bridge.enable_icc"
-  static let known = [mtuKey, interfacePrefixKey, gatewayInterfaceKey, inhibitIPv4Key, enableICCKey]
+  static let masqueradeKey = "com.docker.network.bridge.enable_ip_masquerade"
+  static let hostIPv4Key = "com.docker.network.host_ipv4"
+  static let hostIPv6Key = "com.docker.network.host_ipv6"
+  static let hostBindingKey = "com.docker.network.bridge.host_binding_ipv4"
+  static let gatewayModeIPv4Key = "com.docker.network.bridge.gateway_mode_ipv4"
+  static let gatewayModeIPv6Key = "com.docker.network.bridge.gateway_mode_ipv6"
+  static let nat66Key = "org.martlet.nat66"
+  static let known = [
+    mtuKey, interfacePrefixKey, gatewayInterfaceKey, inhibitIPv4Key, enableICCKey, masqueradeKey, hostIPv4Key,
+    hostIPv6Key, hostBindingKey, gatewayModeIPv4Key, gatewayModeIPv6Key, nat66Key,
+  ]
 
   static let defaultInterfacePrefix = "eth"
 
@@ -20,8 +31,21 @@ struct NetworkOptions {
   /// false: endpoints reach the gateway, and not each other.
   var connectsEndpoints = true
 
+  /// Sources are translated where the gateway mode says so.
+  var masquerades = true
+  /// Sources are translated to this address.
+  var hostIPv4: IPAddress?
+  var hostIPv6: IPAddress?
+  /// Of the host, for published ports that name none; nil: all.
+  var hostBinding: IPAddress?
+  /// nil: the network's.
+  var gatewayModeIPv4: GatewayMode?
+  var gatewayModeIPv6: GatewayMode?
+  var nat66 = false
+
   init(_ options: [String: String]) throws(ControlError) {
     for (key, value) in options {
+      if try setRouting(key, value) { continue }
       switch key {
       case Self.mtuKey:
         guard let number = Int(value) else {
@@ -45,6 +69,53 @@ struct NetworkOptions {
         throw ControlError(.unsupported, "option \(key.quoted) is not known: known are \(known)")
       }
     }
+  }
+
+  /// Options of the way outside; false for others.
+  private mutating func setRouting(_ key: String, _ value: String) throws(ControlError) -> Bool {
+    switch key {
+    case Self.masqueradeKey: masquerades = try Self.boolean(key, value)
+    case Self.nat66Key: nat66 = try Self.boolean(key, value)
+    case Self.hostIPv4Key: hostIPv4 = try Self.address(key, value, isIPv6: false)
+    case Self.hostIPv6Key: hostIPv6 = try Self.address(key, value, isIPv6: true)
+    case Self.hostBindingKey:
+      guard let address = IPAddress(value) else {
+        throw ControlError(.invalid, "option \(key): \(value.quoted) is no IP address")
+      }
+      // As Docker: 0.0.0.0 stands for all, :: for those of IPv6.
+      hostBinding = address.isUnspecified && !address.isIPv6 ? nil : address
+    case Self.gatewayModeIPv4Key: gatewayModeIPv4 = try Self.gatewayMode(key, value)
+    case Self.gatewayModeIPv6Key: gatewayModeIPv6 = try Self.gatewayMode(key, value)
+    default: return false
+    }
+    return true
+  }
+
+  private static func address(_ key: String, _ value: String, isIPv6: Bool) throws(ControlError) -> IPAddress {
+    guard let address = IPAddress(value), address.isIPv6 == isIPv6 else {
+      throw ControlError(.invalid, "option \(key): \(value.quoted) is no \(isIPv6 ? "IPv6" : "IPv4") address")
+    }
+    return address
+  }
+
+  private static func gatewayMode(_ key: String, _ value: String) throws(ControlError) -> GatewayMode {
+    switch GatewayMode(rawValue: value) {
+    case .nat: return .nat
+    case .routed: return .routed
+    default:
+      throw ControlError(
+        .invalid, "option \(key): \(value.quoted) is neither nat nor routed; --gateway-mode has more, for both families"
+      )
+    }
+  }
+
+  /// Refuses a gateway mode beside that of one family which it contradicts.
+  func check(_ mode: GatewayMode) throws(ControlError) {
+    guard mode == .isolated || mode == .natUnprotected, gatewayModeIPv4 ?? gatewayModeIPv6 != nil else { return }
+    throw ControlError(
+      .invalid,
+      "gateway mode \(mode.rawValue) is for both families: it goes with no gateway_mode_ipv4 or gateway_mode_ipv6"
+    )
   }
 
   private static func boolean(_ key: String, _ value: String) throws(ControlError) -> Bool {

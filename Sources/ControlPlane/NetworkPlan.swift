@@ -38,6 +38,7 @@ struct NetworkPlan {
       request.ageingSeconds ?? network.ageingSeconds, in: Limits.ageingSeconds, "ageing time in seconds")
     network.fdbLimit = try Self.check(request.fdbLimit ?? network.fdbLimit, in: Limits.fdbEntries, "MAC table's limit")
     network.gatewayMode = try Self.gatewayMode(request.gatewayMode)
+    try options.check(network.gatewayMode)
     subnets = try SubnetPlan(request, networkID: id, inUse: inUse, ula: ula).subnets
     if subnets.contains(where: \.isIpv6), network.mtu < Limits.ipv6MTUMinimum {
       throw ControlError(.invalid, "MTU \(network.mtu): IPv6 needs at least \(Limits.ipv6MTUMinimum)")

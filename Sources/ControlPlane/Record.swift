@@ -144,3 +144,39 @@ struct StaticEntryRecord: StoredRecord, Equatable {
   var endpointId: String?
   var interface: String?
 }
+
+/// The way outside. There is one at most. Nothing of it outlives the process, so it needs no intent.
+struct UplinkRecord: StoredRecord, Equatable {
+  static let databaseTableName = "uplink"
+  /// Its name, by which it is found again.
+  var interface: String
+  /// Empty: all that the interface has.
+  var addresses: [IPAddress]
+  /// Empty: those above the kernel's own.
+  var ports: [PortRange]
+  var translatesIpv6: Bool
+  var created: String
+}
+
+/// A published port, or a range of them.
+struct PublicationRecord: StoredRecord, Equatable {
+  static let databaseTableName = "publications"
+
+  enum Transport: String, Codable, CaseIterable {
+    case tcp, udp
+  }
+
+  var id: Int64?
+  var endpointId: String
+  var transport: Transport
+  /// nil: every address of the host, of both families; 0.0.0.0 or ::, every one of that family.
+  var hostAddress: IPAddress?
+  /// The first; nil: the network is routed, and the endpoint's own ports are open.
+  var hostPort: Int?
+  /// The endpoint's first.
+  var port: Int
+  var count: Int
+  var state: RecordState
+
+  mutating func didInsert(_ inserted: InsertionSuccess) { id = inserted.rowID }
+}

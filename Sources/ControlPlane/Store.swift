@@ -35,6 +35,9 @@ final class Store {
     migrator.registerMigration("2: interface ports") { database in
       try database.execute(sql: interfacePortSchema)
     }
+    migrator.registerMigration("3: uplink and publications") { database in
+      try database.execute(sql: uplinkSchema)
+    }
     return migrator
   }
 
@@ -118,6 +121,26 @@ final class Store {
     ALTER TABLE static_entries ADD COLUMN interface TEXT REFERENCES interface_ports ON DELETE CASCADE;
     """
 
+  private static let uplinkSchema = """
+    CREATE TABLE uplink (
+      interface TEXT PRIMARY KEY NOT NULL,
+      addresses TEXT NOT NULL,
+      ports TEXT NOT NULL,
+      translates_ipv6 BOOLEAN NOT NULL,
+      created TEXT NOT NULL);
+    CREATE TABLE publications (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      endpoint_id TEXT NOT NULL REFERENCES endpoints ON DELETE CASCADE,
+      transport TEXT NOT NULL,
+      host_address TEXT,
+      host_port INTEGER,
+      port INTEGER NOT NULL,
+      count INTEGER NOT NULL,
+      state TEXT NOT NULL);
+    CREATE INDEX publications_by_endpoint ON publications (endpoint_id);
+    CREATE INDEX publications_by_host_port ON publications (transport, host_port);
+    """
+
   /// One transaction: all of `body`, or where it throws nothing.
   func write<Value>(_ body: (Database) throws -> Value) throws(ControlError) -> Value {
     do { return try database.write(body) } catch { throw Self.translate(error) }
@@ -136,7 +159,8 @@ final class Store {
   func erase() throws(ControlError) {
     try write { database in
       for table in [
-        "static_entries", "interface_ports", "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks",
+        "publications", "uplink", "static_entries", "interface_ports", "endpoint_addresses", "endpoints", "sandboxes",
+        "subnets", "networks",
         "settings",
       ] {
         try database.execute(sql: "DELETE FROM \(table)")

@@ -5,7 +5,7 @@ import SystemCalls
 import Tables
 import Wire
 
-extension SwitchDataPlane: RoutingPlane {
+extension SwitchDataPlane {
   // MARK: The uplink
 
   public func raiseUplink(
@@ -39,12 +39,6 @@ extension SwitchDataPlane: RoutingPlane {
       return state.uplink
     }
     if let uplink { fabric.lowerUplink(uplink.handle) }
-  }
-
-  /// Of the uplink's port; zero where there is none.
-  public var uplinkCounters: Counters {
-    guard let handle = state.withLock({ $0.uplink?.handle }) else { return Counters() }
-    return counters(handle)
   }
 
   // MARK: Where things are
@@ -89,6 +83,8 @@ extension SwitchDataPlane: RoutingPlane {
   }
 
   public func sessions() throws(ControlError) -> [DataPlaneSession] { fabric.sessions().map(DataPlaneSession.init) }
+
+  public func restoreSessions() throws(ControlError) -> (restored: Int, of: Int) { fabric.restoreSessions() }
 
   public func flushSessions() throws(ControlError) { fabric.flushSessions() }
 
@@ -143,7 +139,7 @@ extension RoutingTable.Route {
 }
 
 extension DataPlaneSession {
-  fileprivate init(_ entry: (session: Session, expires: Int)) {
+  fileprivate init(_ entry: (session: Tables.Session, expires: Int)) {
     let session = entry.session
     let state =
       switch IPProtocol(rawValue: session.protocol) {

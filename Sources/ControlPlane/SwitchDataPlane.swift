@@ -137,6 +137,8 @@ public final class SwitchDataPlane: DataPlane {
   // MARK: Counters
 
   public func counters(_ port: DataPlanePort) -> Counters {
+    let uplink = state.withLock { $0.uplink }
+    if let uplink, uplink.port == port { return counters(uplink.handle) }
     guard let handle = try? handle(port) else { return Counters() }
     return counters(handle)
   }

@@ -34,13 +34,11 @@ extension Router {
     }
   }
 
-  /// All sessions end; publications stay, without an address to be reached by.
+  /// All sessions end, and nothing is published any more. Gateways, hosts and routes stay.
   public mutating func removeUplink() {
-    for slot in 0..<PortClaims.slots where externals[slot] != 0 {
-      clear(slot: slot)
-      externals[slot] = 0
-    }
+    for number in 0..<publicationsInUse where publications[number].isTaken { withdraw(number) }
     sessions.removeAll { _ in true }
+    for slot in 0..<PortClaims.slots { externals[slot] = 0 }
     sessions.mappings.claims = nil
     uplink = Uplink()
     generation &+= 1

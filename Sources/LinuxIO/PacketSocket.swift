@@ -18,20 +18,18 @@ public struct PacketSocket: ~Copyable {
 
   /// Binds to the interface of that name in the calling thread's network namespace. ENODEV where there is none.
   /// - Parameter queues: sockets that share the frames out among them, by flow (PACKET_FANOUT_HASH).
-  /// - Parameter filter: a program of the kernel's (bpf(2), BPF_PROG_TYPE_SOCKET_FILTER) that says which frames the socket gets. With it
-  ///   the interface is left as it is; without, it is made promiscuous, and the socket gets all that the interface receives.
-  public init(interface: String, queues: Int = 1, filter: Int32? = nil) throws(Errno) {
-    precondition(queues > 0 && (filter == nil || queues == 1))
+  /// - Parameter program: a BPF socket filter, by its descriptor: only what it lets through is taken, and of what comes to
+  ///   the interface's own addresses. Else every frame is.
+  public init(interface: String, queues: Int = 1, program: Int32? = nil) throws(Errno) {
+    precondition(queues > 0 && (program == nil || queues == 1))
     let index = if_nametoindex(interface)
     guard index != 0 else { throw .current("look up interface \(interface)") }
     var sockets = FileDescriptorGroup()
     for _ in 0..<queues { sockets.append(try Self.open()) }
-    for socket in sockets.numbers {
-      try Self.bind(socket, to: Int32(index), interface, isPromiscuous: filter == nil)
-    }
+    for socket in sockets.numbers { try Self.bind(socket, to: Int32(index), interface, isPromiscuous: program == nil) }
     if queues > 1 { try Self.share(sockets.numbers) }
-    if let filter {
-      try Self.set(SO_ATTACH_BPF, SOL_SOCKET, to: filter, sockets.numbers[0])
+    if let program {
+      try Self.set(SO_ATTACH_BPF, SOL_SOCKET, to: program, sockets.numbers[0])
       self.sockets = sockets
       return
     }

@@ -137,6 +137,58 @@ import Testing
     expect("port ls lab", .ports("lab"))
   }
 
+  @Test func publish() {
+    expect("publish e1d0 8080:80", .publish("e1d0", PublishRequest(ports: ["8080:80"])))
+    #expect(line.output == "80/tcp -> 0.0.0.0:8080\n53-55/udp -> [::]:9000-9002\n")
+    let both = PublishRequest(ports: ["127.0.0.1:8080:80/tcp", "[::1]:53:53/udp"])
+    expect("publish add e1d0 127.0.0.1:8080:80/tcp [::1]:53:53/udp", .publish("e1d0", both))
+    expect("unpublish e1d0 127.0.0.1:8080:80/tcp [::1]:53:53/udp", .unpublish("e1d0", both))
+    #expect(line.output.isEmpty)
+    expect("publish ls", .publications)
+  }
+
+  @Test func uplink() {
+    expect("uplink set eth0", .setUplink(UplinkRequest(interface: "eth0")))
+    #expect(line.output.isEmpty)
+    var request = UplinkRequest(interface: "eth0")
+    request.addresses = ["192.0.2.1", "2001:db8::1"]
+    request.ports = ["20000-20999", "62000-62999"]
+    request.ipv6NAT = true
+    expect(
+      """
+      uplink set eth0 --address 192.0.2.1 --address 2001:db8::1 --ports 20000-20999 --ports 62000-62999 --ipv6-nat
+      """, .setUplink(request))
+    expect("uplink show", .uplink)
+    expect("uplink unset", .unsetUplink)
+    #expect(line.output.isEmpty)
+  }
+
+  @Test func sessions() {
+    expect("session ls", .sessions(SessionFilter()))
+    expect(
+      "session ls --filter protocol=tcp --filter inside=10.0.0.2",
+      .sessions(SessionFilter(["protocol": "tcp", "inside": "10.0.0.2"])))
+    #expect(line.output.split(separator: "\n").count == 2)
+    // Alternatives are sorted out here.
+    expect("session ls --filter protocol=tcp --filter protocol=udp", .sessions(SessionFilter()))
+    #expect(line.output.split(separator: "\n").count == 3)
+    expect("session flush", .flushSessions)
+    expect("session timeouts", .sessionTimeouts)
+    #expect(line.output.contains("udp_stream        301\n"))
+    var change = SessionTimeoutsChange()
+    (change.udp, change.udpStream, change.tcpEstablished, change.tcpTransitory, change.icmp) = (120, 121, 3, 4, 5)
+    expect(
+      """
+      session timeouts --set udp=120 --set udp_stream=121 --set tcp_established=3 --set tcp_transitory=4 --set icmp=5
+      """, .changeSessionTimeouts(change))
+    expect("session translation", .translation)
+    #expect(line.output.contains("endpoint-independent"))
+    expect(
+      "session translation --mapping address-and-port-dependent --filtering address-dependent",
+      .changeTranslation(
+        TranslationChange(mapping: "address-and-port-dependent", filtering: "address-dependent")))
+  }
+
   @Test func forwarding() {
     expect("fdb show lab", .forwardingEntries("lab"))
     expect(

@@ -24,6 +24,10 @@ import Testing
     "endpoint set e1d0 --rate-in -1", "endpoint set e1d0 --rate-out 1.5", "endpoint ls --filter mac=x", "fdb show",
     "fdb add lab 02:00:00:00:00:01", "fdb rm lab", "fdb flush", "stats a b", "shutdown --all", "version 1",
     "doctor who", "bench lab", "bench --seconds 0", "bench --streams 0", "bench --payload 65001",
+    "publish e1d0", "unpublish", "unpublish e1d0", "publish ls e1d0", "publish ls --filter colour=red", "uplink set",
+    "uplink set a b", "uplink show eth0", "session timeouts --set udp", "session timeouts --set udp=soon",
+    "session timeouts --set sctp=1", "session translation --mapping symmetric", "session translation --filtering none",
+    "session ls --filter colour=red", "session flush now",
     "--socket", "",
   ])
   func wrongUsage(_ command: String) throws {
@@ -63,7 +67,9 @@ import Testing
     "network connect x y", "network disconnect x y", "sandbox ls", "sandbox create x", "sandbox rm x",
     "sandbox inspect x",
     "sandbox exec x -- true", "endpoint ls", "endpoint inspect x", "endpoint set x --guard on", "fdb show x",
-    "fdb add x y z", "fdb rm x y", "fdb flush x", "stats", "shutdown",
+    "fdb add x y z", "fdb rm x y", "fdb flush x", "stats", "shutdown", "publish x 80", "publish ls", "unpublish x 80",
+    "uplink set x", "uplink show", "uplink unset", "session ls", "session flush", "session timeouts",
+    "session timeouts --set udp=1", "session translation", "session translation --mapping endpoint-independent",
   ])
   func refusal(_ command: String) {
     line.service.refusal = ControlError(.conflict, "taken by \"another\"")

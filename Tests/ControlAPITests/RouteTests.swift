@@ -87,6 +87,42 @@ import Testing
       ])
   }
 
+  @Test func publications() throws {
+    let request = PublishRequest(ports: ["127.0.0.1:8080:80", "53/udp"])
+    #expect(try client.publish(endpoint: "e1d0", request) == Sample.publications)
+    try client.unpublish(endpoint: "e1d0", request)
+    #expect(try client.publications() == Sample.publications)
+    #expect(service.calls == [.publish("e1d0", request), .unpublish("e1d0", request), .publications])
+  }
+
+  @Test func uplink() throws {
+    var request = UplinkRequest(interface: "eth0")
+    (request.addresses, request.ports, request.ipv6NAT) = (["192.0.2.1"], ["61000-62000"], true)
+    #expect(try client.setUplink(request) == Sample.uplink)
+    #expect(try client.uplink() == Sample.uplink)
+    try client.unsetUplink()
+    #expect(service.calls == [.setUplink(request), .uplink, .unsetUplink])
+  }
+
+  @Test func sessions() throws {
+    let filter = SessionFilter(["inside": "[fd00::2]:53", "protocol": "udp"])
+    var timeouts = SessionTimeoutsChange()
+    timeouts.udp = 120
+    let translation = TranslationChange(filtering: "address-dependent")
+    #expect(try client.sessions(SessionFilter()) == Sample.sessions)
+    #expect(try client.sessions(filter) == Sample.sessions)
+    try client.flushSessions()
+    #expect(try client.sessionTimeouts() == Sample.timeouts)
+    #expect(try client.changeSessionTimeouts(timeouts) == Sample.timeouts)
+    #expect(try client.translation() == Sample.translation)
+    #expect(try client.changeTranslation(translation) == Sample.translation)
+    #expect(
+      service.calls == [
+        .sessions(SessionFilter()), .sessions(filter), .flushSessions, .sessionTimeouts,
+        .changeSessionTimeouts(timeouts), .translation, .changeTranslation(translation),
+      ])
+  }
+
   @Test func forwarding() throws {
     let request = ForwardingEntryRequest(mac: "02:00:00:00:00:01", port: "gateway")
     #expect(try client.forwardingEntries(network: "lab") == Sample.forwardingEntries)
@@ -132,7 +168,7 @@ import Testing
   }
 
   /// A body that may be left out.
-  @Test(arguments: ["shutdown", "networks/prune", "networks/lab/fdb/flush"])
+  @Test(arguments: ["shutdown", "networks/prune", "networks/lab/fdb/flush", "sessions/flush"])
   func noBody(_ path: String) throws {
     let raw = try RawClient(fixture.socketPath)
     raw.send("POST /v1/\(path) HTTP/1.1\r\nConnection: close\r\n\r\n")

@@ -51,7 +51,7 @@ import Wire
     NetworkCase("is no number") { $0.options = ["com.docker.network.driver.mtu": "big"] },
     NetworkCase("neither true nor false") { $0.options = ["com.docker.network.bridge.inhibit_ipv4": "maybe"] },
     NetworkCase("is not known", .unsupported) {
-      $0.options = ["com.docker.network.bridge.host_binding_ipv4": "10.0.0.1"]
+      $0.options = ["com.docker.network.bridge.trusted_host_interfaces": "eth0"]
     },
     NetworkCase("interface name") { $0.options = ["com.docker.network.bridge.name": "much-too-long-a-name"] },
     NetworkCase("interface eth7 exists", .conflict) { $0.options = ["com.docker.network.bridge.name": "eth7"] },
@@ -115,7 +115,8 @@ import Wire
     ConnectCase("68 to 1500") { $0.mtu = 1501 },
     ConnectCase("alias") { $0.aliases = ["no spaces"] },
     ConnectCase("at most 32") { $0.aliases = (0...32).map { "a\($0)" } },
-    ConnectCase("publishing ports is not built", .unsupported) { $0.publish = ["8080:80"] },
+    ConnectCase("publishing needs an uplink: martlet uplink set INTERFACE", .conflict) { $0.publish = ["8080:80"] },
+    ConnectCase("no port specified") { $0.publish = ["8080:"] },
     ConnectCase("guard is not built", .unsupported) { $0.guard = true },
     ConnectCase("option \"x\"", .unsupported) { $0.options = ["x": "y"] },
   ]

@@ -38,6 +38,9 @@ final class Bench {
     end(&controlPlane)
     for port in dataPlane.state.ports.keys { try dataPlane.removePort(port) }
     for network in dataPlane.state.networks.keys { try dataPlane.removeNetwork(network) }
+    if dataPlane.routing.uplink != nil { try dataPlane.lowerUplink() }
+    try dataPlane.setRoutes([])
+    host.forgetProcess()
     try stopped()
     try start()
   }
@@ -52,6 +55,9 @@ final class Bench {
     var interfacePorts: [InterfacePortRecord]
     var dataPlaneNetworks: [DataPlaneNetwork: DataPlaneNetworkOptions]
     var ports: [DataPlanePort: StandInDataPlane.Port]
+    var routing: StandInDataPlane.Routing
+    var uplink: UplinkRecord?
+    var publications: [PublicationRecord]
     var heldDescriptors: Int
   }
 
@@ -59,12 +65,15 @@ final class Bench {
     let store = try Store(directory: directory)
     var host = self.host.state
     host.forgotten = []
+    var routing = dataPlane.routing
+    routing.sockets = []
     return Snapshot(
       host: host, networks: try store.networks(),
       subnets: try store.subnetsWithNames().map { "\($0.network) \($0.prefix)" },
       sandboxes: try store.sandboxes(), endpoints: try store.endpoints(),
       interfacePorts: try store.interfacePorts(),
       dataPlaneNetworks: dataPlane.state.networks, ports: dataPlane.state.ports,
+      routing: routing, uplink: try store.uplink(), publications: try store.publications(),
       heldDescriptors: self.host.heldDescriptors)
   }
 
@@ -91,6 +100,28 @@ final class Bench {
     var request = ConnectRequest(sandbox: sandbox)
     edit(&request)
     return try controlPlane.endpoint(try controlPlane.connect(network: network, request).id)
+  }
+
+  /// Makes `eth0` the uplink, with 192.0.2.1 and 2001:db8::1 unless there is one of the name.
+  @discardableResult
+  func uplink(
+    _ interface: String = "eth0", _ edit: (inout UplinkRequest) -> Void = { _ in }
+  ) throws(ControlError) -> Uplink {
+    if host.interface(interface, in: "/own") == nil {
+      host.addUplink(interface, index: 7, "192.0.2.1/24", "2001:db8::1/64")
+    }
+    var request = UplinkRequest(interface: interface)
+    edit(&request)
+    return try controlPlane.setUplink(request)
+  }
+
+  @discardableResult
+  func publish(_ endpoint: String, _ ports: String...) throws(ControlError) -> [PublishedPort] {
+    try controlPlane.publish(endpoint: endpoint, PublishRequest(ports: ports)).map(\.published)
+  }
+
+  func unpublish(_ endpoint: String, _ ports: String...) throws(ControlError) {
+    try controlPlane.unpublish(endpoint: endpoint, PublishRequest(ports: ports))
   }
 
   @discardableResult

@@ -1,5 +1,6 @@
 import ControlModel
 import Testing
+import Wire
 
 @testable import ControlPlane
 
@@ -14,7 +15,7 @@ import Testing
     // A roll-back may put a port back under a new number.
     func look() throws -> Bench.Snapshot {
       var snapshot = try bench.snapshot()
-      snapshot.ports = [:]
+      (snapshot.ports, snapshot.routing.uplinkPort) = ([:], nil)
       return snapshot
     }
     let before = try look()
@@ -73,6 +74,82 @@ import Testing
     bench.host.addInterface("veth0", index: 7)
     let steps = try failEachStep(bench) { try bench.attach("web", "veth0") }
     #expect(steps == ["links", "offloads", "setUp", "openPacketSocket", "addPort", "links"])
+  }
+
+  @Test func uplinkSet() throws {
+    let bench = try Bench()
+    try bench.network("web") { $0.ipv6 = true }
+    try bench.sandbox("a")
+    bench.host.addUplink("eth0", index: 7, "192.0.2.1/24", "2001:db8::1/64")
+    bench.host.addUplink("eth1", index: 8, "198.51.100.1/24")
+    bench.host.editUplink { $0.routes = [HostRoute(.unicast, IPPrefix("192.0.2.0/24")!, link: 7)] }
+    let steps = try failEachStep(bench) { try bench.uplink("eth0") }
+    let expected = [
+      "links", "hostAddresses", "localPortRange", "offloads", "uplinkClaims", "openUplink", "setUplinkAddress",
+      "raiseUplink", "setGateway", "setUplinkSubnets", "hostRoutes", "setRoutes",
+    ]
+    for step in expected { #expect(steps.contains(step), "\(step)") }
+    try bench.connect("web", "a") { $0.publish = ["8080:80", "192.0.2.1:8081:80"] }
+    let changed = try failEachStep(bench) {
+      try bench.uplink("eth0") { ($0.addresses, $0.ipv6NAT) = (["2001:db8::1"], true) }
+    }
+    for step in ["changeUplink", "setUplinkAddress", "setGateway", "unpublish"] { #expect(changed.contains(step)) }
+    let moved = try failEachStep(bench) { try bench.uplink("eth1") }
+    for step in ["lowerUplink", "closeUplink", "openUplink", "raiseUplink", "publish"] { #expect(moved.contains(step)) }
+    let unset = try failEachStep(bench) { try bench.controlPlane.unsetUplink() }
+    for step in ["lowerUplink", "closeUplink", "setGateway", "setRoutes"] { #expect(unset.contains(step)) }
+  }
+
+  @Test func publish() throws {
+    let bench = try Bench()
+    try bench.uplink()
+    try bench.network("web") { $0.ipv6 = true }
+    try bench.sandbox("a")
+    try bench.sandbox("b")
+    let endpoint = try bench.connect("web", "a")
+    let steps = try failEachStep(bench) { try bench.publish(endpoint.id, "8080:80", "9000-9010:90-100/udp", "81") }
+    for step in ["hold", "publish", "localPortRange"] { #expect(steps.contains(step)) }
+    let connected = try failEachStep(bench, tolerated: ["inject"]) {
+      try bench.connect("web", "b") { $0.publish = ["8081:80", "82"] }
+    }
+    for step in ["addHost", "hold", "publish"] { #expect(connected.contains(step)) }
+  }
+
+  /// As other removals: what a step's failure leaves, the next try finds.
+  @Test func unpublish() throws {
+    let bench = try Bench()
+    try bench.uplink()
+    try bench.network("web") { $0.ipv6 = true }
+    try bench.sandbox("a")
+    let endpoint = try bench.connect("web", "a")
+    let before = try bench.snapshot()
+    var failures = 0
+    for number in 0... {
+      try bench.publish(endpoint.id, "8080:80", "9000-9010:90-100/udp")
+      bench.faults.arm(number)
+      do {
+        try bench.unpublish(endpoint.id, "8080:80", "90-100/udp")
+      } catch {
+        failures += 1
+        bench.faults.arm(nil)
+        #expect(try bench.controlPlane.publications().contains { $0.published.detail?.contains("again") == true })
+        try bench.unpublish(endpoint.id, "8080:80", "90-100/udp")
+      }
+      let isOver = bench.faults.failed == nil && failures <= number
+      bench.faults.arm(nil)
+      #expect(try bench.snapshot() == before, "step \(number)")
+      if isOver { break }
+    }
+    #expect(failures == 8)
+  }
+
+  @Test func sessionSettings() throws {
+    let bench = try Bench()
+    var change = SessionTimeoutsChange()
+    change.udp = 200
+    #expect(try failEachStep(bench) { _ = try bench.controlPlane.changeSessionTimeouts(change) } == ["setTimeouts"])
+    let translation = TranslationChange(filtering: "endpoint-independent")
+    #expect(try failEachStep(bench) { _ = try bench.controlPlane.changeTranslation(translation) } == ["setTranslation"])
   }
 
   @Test func networkSet() throws {

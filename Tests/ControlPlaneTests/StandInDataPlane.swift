@@ -19,22 +19,25 @@ final class StandInDataPlane: DataPlane {
     var entries: [MACAddress: DataPlanePort] = [:]
     var next = 0
     var injected: [[UInt8]] = []
+    var routing = Routing()
   }
 
   let faults: Faults
   private let contents = Mutex(State())
+  let neededHandler = Mutex<(@Sendable (IPAddress) -> Void)?>(nil)
+  let shownSessions = Mutex<[DataPlaneSession]>([])
   private let lostHandler = Mutex<(@Sendable (DataPlanePort) -> Void)?>(nil)
 
   init(faults: Faults) { self.faults = faults }
 
-  deinit { contents.withLock { for queue in $0.ports.values.flatMap(\.queues) { close(queue) } } }
+  deinit { contents.withLock { for queue in $0.ports.values.flatMap(\.queues) + $0.routing.sockets { close(queue) } } }
 
   var state: State { contents.withLock { $0 } }
 
   /// As when a namespace has gone under a port.
   func lose(_ port: DataPlanePort) { lostHandler.withLock { $0 }?(port) }
 
-  private func step<Value: Sendable>(
+  func step<Value: Sendable>(
     _ name: String, _ body: (inout State) throws(ControlError) -> Value
   ) throws(ControlError) -> Value {
     try faults.step(name)
@@ -58,6 +61,7 @@ final class StandInDataPlane: DataPlane {
     try step("removeNetwork") { state throws(ControlError) in
       precondition(!state.ports.values.contains { $0.network == network }, "its ports must have gone before")
       state.networks[network] = nil
+      state.routing.gateways[network] = nil
     }
   }
 
@@ -89,6 +93,7 @@ final class StandInDataPlane: DataPlane {
       guard let removed = state.ports.removeValue(forKey: port) else { throw ControlError(.system, "no such port") }
       for queue in removed.queues { close(queue) }
       state.entries = state.entries.filter { $0.value != port }
+      state.routing.forget(port)
     }
   }
 

@@ -20,6 +20,7 @@ final class StandInHostNetwork: HostNetwork {
     var isEthernet = true
     var master: Int32?
     var offloads = SegmentationOffloads.all
+    var mac: MACAddress? = MACAddress("02:00:00:00:00:77")
   }
 
   struct State: Equatable {
@@ -33,12 +34,14 @@ final class StandInHostNetwork: HostNetwork {
     var nameServers: Set<String> = []
     var forgotten: [IPAddress] = []
     var routed: [IPPrefix] = []
+    var uplink = UplinkState()
   }
 
   let own = NamespaceReference(path: "/own", inode: 1)
   let faults: Faults
   private let contents = Mutex(State())
   private let lastInode = Mutex<UInt64>(1)
+  let changeHandler = Mutex<(@Sendable (HostChange) -> Void)?>(nil)
   /// For each TAP or packet socket that was opened, the other end of the pipe that stands for its descriptor.
   private let taps = Mutex<[Int32]>([])
 
@@ -78,7 +81,7 @@ final class StandInHostNetwork: HostNetwork {
     contents.withLock { state in state.namespaces[path].flatMap { state.interfaces[$0]?[name] } }
   }
 
-  private func step<Value: Sendable>(
+  func step<Value: Sendable>(
     _ name: String, _ namespace: NamespaceReference? = nil, _ body: (inout State) throws(ControlError) -> Value
   ) throws(ControlError) -> Value {
     try faults.step(name)
@@ -136,7 +139,7 @@ final class StandInHostNetwork: HostNetwork {
         HostLink(
           name: name, alias: interface.alias, index: interface.index, mtu: interface.settings?.mtu ?? interface.mtu,
           isUp: interface.isUp, isEthernet: interface.isEthernet, master: interface.master,
-          segmentedFrameBytesMax: 65536)
+          segmentedFrameBytesMax: 65536, mac: interface.mac)
       }
     }
   }
@@ -151,7 +154,7 @@ final class StandInHostNetwork: HostNetwork {
   }
 
   /// One that `heldDescriptors` counts.
-  private func descriptor() throws(ControlError) -> FileDescriptorGroup {
+  func descriptor() throws(ControlError) -> FileDescriptorGroup {
     var ends: [Int32] = [0, 0]
     guard pipe2(&ends, O_CLOEXEC) == 0 else { throw ControlError(.system, "pipe") }
     let reader = ends[0]

@@ -10,6 +10,35 @@ package enum Sample {
     macLimit: 16, mtu: 1500, state: "down", detail: "its interface is gone",
     counters: Counters(rxFrames: 10, rxBytes: 1000, txFrames: 20, txBytes: 3000, drops: ["runt": 1]))
 
+  package static let publications = [
+    Publication(
+      endpoint: endpoint.id, network: "lab",
+      published: PublishedPort(hostIP: "0.0.0.0", hostPort: 8080, port: 80, protocol: "tcp")),
+    Publication(
+      endpoint: endpoint.id, network: "lab",
+      published: PublishedPort(
+        hostIP: "::", hostPort: 9000, hostPortEnd: 9002, port: 53, portEnd: 55, protocol: "udp",
+        detail: "port 9001/udp is already in use by named (pid 7)")),
+  ]
+
+  package static let uplink = Uplink(
+    interface: "eth0", state: "up", detail: "address 192.0.2.9 is no longer on interface eth0",
+    mac: "02:42:c0:00:02:01", mtu: 1500, addresses: ["192.0.2.1", "2001:db8::1"],
+    chosenAddresses: ["192.0.2.1", "2001:db8::1", "192.0.2.9"], ports: ["61000-65535"], ipv6NAT: true,
+    counters: endpoint.counters)
+
+  package static let sessions = [
+    Session(
+      protocol: "tcp", inside: "10.0.0.2:40000", outside: "192.0.2.1:61000", remote: "198.51.100.7:443",
+      state: "established", expiresSeconds: 7440),
+    Session(
+      protocol: "udp", inside: "[fd00::2]:5353", outside: "[2001:db8::1]:61001", remote: "[2001:db8::53]:53",
+      state: "new", expiresSeconds: 300),
+  ]
+  package static let timeouts = SessionTimeouts(
+    udp: 300, udpStream: 301, tcpEstablished: 7440, tcpTransitory: 240, icmp: 60)
+  package static let translation = Translation(mapping: "endpoint-independent", filtering: "address-dependent")
+
   package static let ports = [
     InterfacePort(
       network: "lab", interface: "enp0s31f6np0d1", state: "down", detail: "the interface is down",

@@ -22,6 +22,18 @@ package final class StandInService: ControlService {
     case attachPort(String, InterfacePortRequest)
     case detachPort(String, String)
     case ports(String?)
+    case publish(String, PublishRequest)
+    case unpublish(String, PublishRequest)
+    case publications
+    case setUplink(UplinkRequest)
+    case uplink
+    case unsetUplink
+    case sessions(SessionFilter)
+    case flushSessions
+    case sessionTimeouts
+    case changeSessionTimeouts(SessionTimeoutsChange)
+    case translation
+    case changeTranslation(TranslationChange)
     case forwardingEntries(String)
     case addForwardingEntry(String, ForwardingEntryRequest)
     case removeForwardingEntry(String, String)
@@ -55,7 +67,7 @@ package final class StandInService: ControlService {
     set { state.withLock { $0.sandboxes = newValue } }
   }
 
-  private func note(_ call: Call) throws(ControlError) {
+  func note(_ call: Call) throws(ControlError) {
     onCall(call)
     let refusal = state.withLock { state in
       state.calls.append(call)

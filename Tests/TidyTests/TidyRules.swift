@@ -40,12 +40,13 @@ enum TidyRules {
     "Datapath": ["Wire", "Tables"],
     "LinuxIO": ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"],
     "Netlink": ["Wire", "SystemCalls", "CLinux", "CLibmnl"],
-    "Relay": ["Wire", "SystemCalls", "CLinux"],
     "UplinkFilter": ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
     "embed-bpf": [],
+    "Relay": ["Wire", "SystemCalls", "CLinux"],
     "ControlModel": [],
     "ControlPlane": [
-      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "SystemCalls", "CLinux", "ControlModel", "Logging", "GRDB",
+      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "SystemCalls", "CLinux",
+      "ControlModel", "Logging", "GRDB",
     ],
     "ControlAPI": [
       "ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers",

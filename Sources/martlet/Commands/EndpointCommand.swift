@@ -43,7 +43,7 @@ struct EndpointList: ServiceCommand {
   func validate() throws { try show.checkFilters(of: Endpoint.self) }
 
   func perform(on service: any ControlService, output: Output) throws {
-    try output.list(service.endpoints(), show, list)
+    try output.list(service.endpoints().map(\.single), show, list)
   }
 }
 
@@ -58,7 +58,7 @@ struct EndpointInspect: ServiceCommand {
   func validate() throws { try show.checkFilters(of: Endpoint.self) }
 
   func perform(on service: any ControlService, output: Output) throws {
-    try output.inspect(endpoints, show) { name throws(ControlError) in try service.endpoint(name) }
+    try output.inspect(endpoints, show) { name throws(ControlError) in try service.endpoint(name).single }
   }
 }
 
@@ -100,6 +100,6 @@ struct EndpointSet: ServiceCommand {
 
   func perform(on service: any ControlService, output: Output) throws {
     let changed = try service.changeEndpoint(endpoint, change)
-    if output.json { try output.value(changed) }
+    if output.json { try output.value(changed.single) }
   }
 }

@@ -49,7 +49,7 @@ struct NetworkList: ServiceCommand {
   func validate() throws { try show.checkFilters(of: Network.self) }
 
   func perform(on service: any ControlService, output: Output) throws {
-    try output.list(service.networks(), show, list)
+    try output.list(service.networks().map(\.single), show, list)
   }
 }
 
@@ -64,7 +64,7 @@ struct NetworkInspect: ServiceCommand {
   func validate() throws { try show.checkFilters(of: Network.self) }
 
   func perform(on service: any ControlService, output: Output) throws {
-    try output.inspect(networks, show) { name throws(ControlError) in try service.network(name) }
+    try output.inspect(networks, show) { name throws(ControlError) in try service.network(name).single }
   }
 }
 

@@ -70,7 +70,7 @@ struct SandboxList: ServiceCommand {
   func validate() throws { try show.checkFilters(of: Sandbox.self) }
 
   func perform(on service: any ControlService, output: Output) throws {
-    try output.list(service.sandboxes(), show, list)
+    try output.list(service.sandboxes().map(\.single), show, list)
   }
 }
 
@@ -85,7 +85,7 @@ struct SandboxInspect: ServiceCommand {
   func validate() throws { try show.checkFilters(of: Sandbox.self) }
 
   func perform(on service: any ControlService, output: Output) throws {
-    try output.inspect(sandboxes, show) { name throws(ControlError) in try service.sandbox(name) }
+    try output.inspect(sandboxes, show) { name throws(ControlError) in try service.sandbox(name).single }
   }
 }
 

@@ -1,0 +1,107 @@
+import ControlModel
+import GRDB
+import Wire
+
+extension Store {
+  func publications() throws(ControlError) -> [PublicationRecord] {
+    try read { try PublicationRecord.order(sql: "id").fetchAll($0) }
+  }
+
+  func publications(ofEndpoint id: String) throws(ControlError) -> [PublicationRecord] {
+    try read { try PublicationRecord.filter(sql: "endpoint_id = ?", arguments: [id]).order(sql: "id").fetchAll($0) }
+  }
+
+  func countPublications() throws(ControlError) -> Int { try read { try PublicationRecord.fetchCount($0) } }
+
+  /// Publications of the host's ports that the record's overlap, on any address.
+  private static func rivals(of record: PublicationRecord, _ database: Database) throws -> [PublicationRecord] {
+    guard let first = record.hostPort else { return [] }
+    let filter = "transport = ? AND host_port < ? AND host_port + count > ?"
+    return try PublicationRecord.filter(
+      sql: filter, arguments: [record.transport.rawValue, first + record.count, first]
+    ).fetchAll(database)
+  }
+
+  /// Writes intents in one transaction, and refuses ports that are published already.
+  func insert(_ publications: [PublicationRecord]) throws(ControlError) -> [PublicationRecord] {
+    try write { database in
+      try publications.map { publication in
+        for rival in try Self.rivals(of: publication, database) where rival.sharesAddress(with: publication) {
+          throw try Self.conflict(publication, rival, database)
+        }
+        var publication = publication
+        try publication.insert(database)
+        return publication
+      }
+    }
+  }
+
+  private static func conflict(
+    _ publication: PublicationRecord, _ rival: PublicationRecord, _ database: Database
+  ) throws -> ControlError {
+    let sql = "SELECT name FROM networks JOIN endpoints ON network_id = networks.id WHERE endpoints.id = ?"
+    let network = try String.fetchOne(database, sql: sql, arguments: [rival.endpointId]) ?? "?"
+    let port = max(publication.hostPort ?? 0, rival.hostPort ?? 0)
+    return ControlError(
+      .conflict,
+      "port \(port)/\(publication.transport.rawValue) is already in use by endpoint \(Identifier.short(rival.endpointId)) of network \(network)"
+    )
+  }
+
+  /// The first of so many ports in a row, of `range`, from `start` on and around, that no publication overlaps; nil: none.
+  func freeHostPort(
+    for publication: PublicationRecord, in range: ClosedRange<UInt16>, from start: Int
+  ) throws(ControlError) -> Int? {
+    try read { database in
+      let last = Int(range.upperBound) - publication.count + 1
+      guard Int(range.lowerBound) <= last else { return nil }
+      let begin = (Int(range.lowerBound)...last).contains(start) ? start : Int(range.lowerBound)
+      for part in [begin...last, Int(range.lowerBound)...begin] {
+        var candidate = publication
+        candidate.hostPort = part.lowerBound
+        while let first = candidate.hostPort, first <= part.upperBound {
+          let rivals = try Self.rivals(of: candidate, database).filter { $0.sharesAddress(with: candidate) }
+          guard let end = rivals.map({ $0.hostPort! + $0.count }).max() else { return first }
+          candidate.hostPort = end
+        }
+      }
+      return nil
+    }
+  }
+
+  /// In one transaction.
+  func setPublications(_ records: [PublicationRecord], state: RecordState) throws(ControlError) {
+    try write { database in
+      for var record in records {
+        record.state = state
+        try record.update(database)
+      }
+    }
+  }
+
+  func deletePublications(_ records: [PublicationRecord]) throws(ControlError) {
+    try write { database in for record in records { _ = try record.delete(database) } }
+  }
+}
+
+extension PublicationRecord {
+  /// A port of the one would be one of the other, were their numbers the same.
+  func sharesAddress(with other: PublicationRecord) -> Bool {
+    guard let mine = hostAddress, let theirs = other.hostAddress else { return true }
+    guard mine.isIPv6 == theirs.isIPv6 else { return false }
+    return mine == theirs || mine.isUnspecified || theirs.isUnspecified
+  }
+}
+
+extension IPAddress {
+  /// 0.0.0.0 or ::.
+  var isUnspecified: Bool { bits == 0 }
+
+  /// Of 127.0.0.0/8, or ::1.
+  var isLoopback: Bool {
+    switch self {
+    case .v4(let address): address.isLoopback
+    case .v6(let address): address.isLoopback
+    }
+  }
+}
