@@ -38,7 +38,6 @@ public enum PortUse: Sendable, Equatable {
 }
 
 /// The mappings, and the use of each external port. One thread.
-@frozen
 public struct MappingTable: ~Copyable {
   public static let capacity = 262_144
   @usableFromInline static let publicationBit: UInt32 = 1 << 31
@@ -49,11 +48,11 @@ public struct MappingTable: ~Copyable {
   /// By slot, plane and port: 0, a mapping, or a publication.
   @usableFromInline let uses: UnsafeMutablePointer<UInt32>
   /// Bits as `claims`, for those ports that may be given out.
-  @usableFromInline let pool: PortClaims
-  @usableFromInline let poolMemory: UnsafeMutableRawPointer
-  @usableFromInline var random: UInt64
-  @usableFromInline var unused: UInt32 = 1
-  @usableFromInline var free: UInt32 = 0
+  private let pool: PortClaims
+  private let poolMemory: UnsafeMutableRawPointer
+  private var random: UInt64
+  private var unused: UInt32 = 1
+  private var free: UInt32 = 0
   public private(set) var count = 0
   /// What the uplink's filter is told. Set before anything is mapped.
   public var claims: PortClaims?

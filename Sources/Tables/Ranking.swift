@@ -3,14 +3,12 @@ import Glibc
 /// Members ordered by how much each holds, the greediest first: a binary heap in fixed memory. One thread.
 ///
 /// Who changes a member's amount says so; each change costs a step for each doubling of the number of members.
-@frozen
-@usableFromInline
 struct Ranking: ~Copyable {
-  @usableFromInline let amounts: UnsafeMutablePointer<UInt32>
-  @usableFromInline let heap: UnsafeMutablePointer<UInt16>
+  private let amounts: UnsafeMutablePointer<UInt32>
+  private let heap: UnsafeMutablePointer<UInt16>
   /// The place of each member in `heap`, counted from 1; 0: it holds nothing.
-  @usableFromInline let places: UnsafeMutablePointer<UInt32>
-  @usableFromInline var count = 0
+  private let places: UnsafeMutablePointer<UInt32>
+  private var count = 0
 
   /// - Parameter capacity: members are numbered from 0 to `capacity - 1`, at most 65,535 of them.
   init(capacity: Int) {

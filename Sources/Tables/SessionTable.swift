@@ -14,32 +14,30 @@ import Wire
 // Memory comes zeroed from calloc and is touched when it is used. One thread owns the table.
 
 /// The sessions of a router, with the mappings they use, in fixed memory.
-@frozen
 public struct SessionTable: ~Copyable {
   public static let capacityDefault = 1_000_000
 
-  @usableFromInline
   struct List: BitwiseCopyable {
     var oldest: UInt32 = 0
     var newest: UInt32 = 0
   }
 
   @usableFromInline let sessions: UnsafeMutablePointer<Session>
-  @usableFromInline let ownsMemory: Bool
+  private let ownsMemory: Bool
   @usableFromInline let insideChains: HashChains
   @usableFromInline let outsideChains: HashChains
   /// Sessions of mappings, by mapping and far address: who may come in, where a mapping's filter asks for the address.
   @usableFromInline let peerChains: HashChains
   @usableFromInline let hash: KeyedHash
-  @usableFromInline let timers: UnsafeMutablePointer<List>
+  let timers: UnsafeMutablePointer<List>
   /// Two for each owner: expendable, kept.
-  @usableFromInline let owned: UnsafeMutablePointer<List>
-  @usableFromInline var ranking: Ranking
+  let owned: UnsafeMutablePointer<List>
+  var ranking: Ranking
   public var mappings: MappingTable
   /// Sessions never used so far begin here.
-  @usableFromInline var unused: UInt32 = 1
+  private var unused: UInt32 = 1
   /// A chain of sessions that were given back.
-  @usableFromInline var free: UInt32 = 0
+  private var free: UInt32 = 0
 
   public let capacity: Int
   public private(set) var count = 0
