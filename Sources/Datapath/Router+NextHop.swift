@@ -6,7 +6,7 @@ import Wire
 extension Router {
   static let wantedCapacity = 64
   /// Frames that wait for one neighbour, and for how long, in seconds.
-  static let waitingMax: UInt16 = 3
+  static let waitingMax: UInt16 = 32
   static let waitingSeconds: UInt32 = 3
   /// A neighbour in use is asked for again after so many seconds, so that the kernel sees to it that it is still there.
   static let refreshSeconds: UInt32 = 15

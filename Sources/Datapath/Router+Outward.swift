@@ -221,7 +221,21 @@ extension Router {
       return address != 0 && (address >> 32 != 0xFFFF) == isIPv6 && (wanted == 0 || address == wanted)
     }
     guard let slot else { return 0 }
-    return sessions.mappings.add(
+    let made = addMapping(for: session, slot)
+    if made != 0 || session.protocol != IPProtocol.tcp.rawValue { return made }
+    // Connections that are over keep their ports for minutes, for what may still be under way; not when another needs one.
+    let external = externals[slot]
+    let isFreed = sessions.removeOldest(of: .tcpTransitory, budget: Self.recycleBudget) {
+      $0.isOver && $0.mapping != 0 && $0.external == external
+    }
+    return isFreed ? addMapping(for: session, slot) : 0
+  }
+
+  /// Connections that are looked at for one that is over, when no port is free.
+  private static let recycleBudget = 64
+
+  private mutating func addMapping(for session: Session, _ slot: Int) -> UInt32 {
+    sessions.mappings.add(
       inside: session.inside, port: session.insidePort, protocol: session.protocol,
       plane: PortClaims.Plane(protocol: session.protocol), external: externals[slot], slot: slot, owner: session.owner,
       isPrivate: !mapsEndpointIndependently)

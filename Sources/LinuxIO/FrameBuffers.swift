@@ -110,8 +110,7 @@ struct FrameBuffers: ~Copyable {
   private func giveBackForeign(_ index: UInt16) {
     let count = UInt16(receiveCount + Self.ownCount)
     guard index >= count else { return }
-    // As many as it lent: there is room.
-    _ = lenders[Int(index / count) - 1].returned.push(index % count)
+    lenders[Int(index / count) - 1].giveBack(index % count)
   }
 
   /// The kernel has put a frame into the buffer: the caller holds it now.

@@ -6,8 +6,8 @@ import Tables
 //
 // One worker has the router; what the others receive for it they hand over. No byte is copied: the frame stays in the buffer
 // it was read into, the router's worker rewrites it there and writes it from there, and then gives the buffer back. Two rings
-// for each of the other workers, one each way, so nobody locks. A worker hands over no more than it has buffers to spare:
-// what is too much is dropped and counted, as a full queue.
+// for each of the other workers, one each way, so nobody locks. A worker whose buffers are all under way reads no more until
+// some come back: frames wait in the TAP's own queue meanwhile, and the sender's kernel sees back pressure there.
 //
 // It is rare in most traffic: what the router sends to a TAP it writes through its own worker's queue, so the kernel gives
 // the flow's answers to that queue (tun_flow_update of drivers/net/tun.c).
@@ -20,36 +20,56 @@ struct HandedFrame: BitwiseCopyable, @unchecked Sendable {
 /// What the workers hand to the one that has the router. Worker 0 has it.
 final class RouterHandOver: Sendable {
   static let routingWorker = 0
-  /// Frames of one worker that are under way; a power of two.
+  /// Frames of one worker that are under way, at least as many as it has buffers; a power of two.
   static let capacity = 256
+  /// A worker with fewer buffers left reads no more.
+  private static let spareMin = 4
 
-  private final class Lane: Sendable {
+  fileprivate final class Lane: Sendable {
     let frames = SPSCRing<HandedFrame>(capacity: RouterHandOver.capacity)
     /// Buffers that come back, by their index at their worker.
     let returned = SPSCRing<UInt16>(capacity: RouterHandOver.capacity)
+    /// The worker waits for buffers.
+    let isStarved = Atomic(false)
+    let channel: WorkerChannel
+
+    init(_ channel: WorkerChannel) { self.channel = channel }
   }
 
   private let lanes: [Lane]
   private let routingChannel: WorkerChannel
 
   init(channels: [WorkerChannel]) {
-    lanes = channels.map { _ in Lane() }
+    lanes = channels.map(Lane.init)
     routingChannel = channels[Self.routingWorker]
   }
 
-  func member(_ worker: Int, sparing receiveCount: Int) -> Member {
+  /// - Parameter receiveCount: buffers that each worker has.
+  func member(_ worker: Int, receiveCount: Int) -> Member {
+    precondition(receiveCount <= Self.capacity)
     let others = worker == Self.routingWorker ? lanes.indices.filter { $0 != worker } : []
-    let own = lanes[worker]
     return Member(
-      incoming: others.map { Incoming(frames: lanes[$0].frames.handle, returned: lanes[$0].returned.handle) },
-      frames: own.frames.handle, returned: own.returned.handle, routingChannel: routingChannel,
-      limit: worker == Self.routingWorker ? 0 : receiveCount / 2)
+      incoming: others.map { Incoming(lane: lanes[$0]) }, lane: lanes[worker], routingChannel: routingChannel,
+      spare: receiveCount - Self.spareMin)
   }
 
   /// The router's ends of another worker's lane.
   struct Incoming: Sendable {
     let frames: SPSCHandle<HandedFrame>
-    let returned: SPSCHandle<UInt16>
+    private let returned: SPSCHandle<UInt16>
+    private let lane: Lane
+
+    fileprivate init(lane: Lane) { (frames, returned, self.lane) = (lane.frames.handle, lane.returned.handle, lane) }
+
+    /// The worker has the buffer again, and is woken where it waits for one.
+    func giveBack(_ buffer: UInt16) {
+      // As many as it lent: there is room.
+      _ = returned.push(buffer)
+      atomicMemoryFence(ordering: .sequentiallyConsistent)
+      if lane.isStarved.load(ordering: .relaxed), lane.isStarved.exchange(false, ordering: .relaxed) {
+        lane.channel.wake()
+      }
+    }
   }
 
   /// One worker's ends. On that worker's thread, as long as the hand-over lives.
@@ -57,25 +77,22 @@ final class RouterHandOver: Sendable {
     let incoming: [Incoming]
     private let frames: SPSCHandle<HandedFrame>
     private let returned: SPSCHandle<UInt16>
+    private let lane: Lane
     private let routingChannel: WorkerChannel
-    /// Frames that may be under way.
-    private let limit: Int
+    private let spare: Int
     private var underWay = 0
     private var hasHanded = false
 
-    fileprivate init(
-      incoming: [Incoming], frames: SPSCHandle<HandedFrame>, returned: SPSCHandle<UInt16>,
-      routingChannel: WorkerChannel, limit: Int
-    ) {
-      (self.incoming, self.frames, self.returned) = (incoming, frames, returned)
-      (self.routingChannel, self.limit) = (routingChannel, limit)
+    fileprivate init(incoming: [Incoming], lane: Lane, routingChannel: WorkerChannel, spare: Int) {
+      (self.incoming, frames, returned) = (incoming, lane.frames.handle, lane.returned.handle)
+      (self.lane, self.routingChannel, self.spare) = (lane, routingChannel, spare)
     }
 
     /// There are frames to be taken over.
     var isPending: Bool { incoming.contains { $0.frames.count > 0 } }
 
     mutating func hand(_ frame: FrameDescriptor) -> Bool {
-      guard underWay < limit, frames.push(HandedFrame(frame: frame)) else { return false }
+      guard frames.push(HandedFrame(frame: frame)) else { return false }
       underWay += 1
       hasHanded = true
       return true
@@ -86,6 +103,14 @@ final class RouterHandOver: Sendable {
       guard underWay > 0, let buffer = returned.pop() else { return nil }
       underWay -= 1
       return buffer
+    }
+
+    /// Too few buffers are left to read on; from here on the router's worker wakes this one when one comes back.
+    func waitsForBuffers() -> Bool {
+      guard underWay > spare else { return false }
+      lane.isStarved.store(true, ordering: .relaxed)
+      atomicMemoryFence(ordering: .sequentiallyConsistent)
+      return returned.count == 0
     }
 
     /// After a burst: the router's worker is not to sleep over what it was handed.

@@ -170,6 +170,9 @@ extension Transmitter: FrameOutput {
     while let buffer = handOver.nextReturned() { buffers.release(buffer) }
   }
 
+  /// So many frames are with the router that there is nothing to read into.
+  func isStarved() -> Bool { handOver.waitsForBuffers() }
+
   @inline(__always)
   private mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool, mayBeSteered: Bool) {
     if links[Int(port)].isPacketSocket && !links[Int(port)].offloads.takes(frame) {

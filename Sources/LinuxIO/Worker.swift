@@ -43,6 +43,7 @@ struct Worker: ~Copyable {
   private let burst: UnsafeMutablePointer<FrameDescriptor>
   private var burstCount = 0
   private var largeFrames = 0
+  private var segments = 0
   /// Ports whose read has ended and is to be armed again.
   private let unarmed: UnsafeMutablePointer<UInt16>
   private var unarmedCount = 0
@@ -69,7 +70,7 @@ struct Worker: ~Copyable {
     let uring = try IOUring(entries: Self.submissionEntries, completions: Self.completionEntries)
     let steering = FlowSteering(worker: context.worker, loads: context.bulkLoads)
     try uring.registerDescriptorTable(count: options.portCapacity * (steering.hasPartner ? 2 : 1))
-    let handOver = context.handOver.member(context.worker, sparing: options.receiveBufferCount)
+    let handOver = context.handOver.member(context.worker, receiveCount: options.receiveBufferCount)
     let buffers = try FrameBuffers(
       receiveCount: options.receiveBufferCount, registeredWith: uring, lenders: handOver.incoming)
     self.options = options
@@ -134,7 +135,8 @@ struct Worker: ~Copyable {
     for index in 0..<burstCount { transmitter.buffers.release(burst[index].buffer) }
     transmitter.handOver.wakeRouter(now: lastBurst)
     rule.batchEnded(
-      frames: burstCount, largeFrames: largeFrames, buffersLeft: burstCount < options.receiveBufferCount)
+      frames: burstCount, largeFrames: largeFrames, segments: segments,
+      buffersLeft: burstCount < options.receiveBufferCount)
     hasTraffic = true
     if rule.next == .look {
       haltPolling.prolong(now: lastBurst)
@@ -208,6 +210,7 @@ struct Worker: ~Copyable {
   private mutating func reap() {
     burstCount = 0
     largeFrames = 0
+    segments = 0
     let ring = transmitter.uring.ring
     let mask = ring.pointee.cq.ring_mask
     let head = ring.pointee.cq.khead.pointee
@@ -252,7 +255,11 @@ struct Worker: ~Copyable {
 
   @inline(__always)
   private mutating func append(_ frame: FrameDescriptor) {
-    if frame.length > WaitRule.smallFrameBytesMax { largeFrames &+= 1 }
+    if frame.length > WaitRule.smallFrameBytesMax {
+      largeFrames &+= 1
+    } else if frame.carriesTCP {
+      segments &+= 1
+    }
     burst[burstCount] = frame
     burstCount &+= 1
   }
@@ -270,6 +277,7 @@ struct Worker: ~Copyable {
   }
 
   private mutating func armReads() {
+    if transmitter.isStarved() { return }
     for index in 0..<unarmedCount { armRead(unarmed[index]) }
     unarmedCount = 0
   }

@@ -248,6 +248,22 @@ public struct SessionTable: ~Copyable {
     return ended
   }
 
+  /// Ends the longest idle session of a timer for which `body` says so; at most `budget` are looked at.
+  /// - Returns: false where there was none.
+  public mutating func removeOldest(
+    of timer: SessionTimer, budget: Int, where body: (borrowing Session) -> Bool
+  ) -> Bool {
+    var index = timers[Int(timer.rawValue)].oldest
+    for _ in 0..<budget where index != 0 {
+      if body(sessions[Int(index)]) {
+        remove(index)
+        return true
+      }
+      index = sessions[Int(index)].timerNewer
+    }
+    return false
+  }
+
   /// Ends all sessions of an owner. Costs those only.
   public mutating func removeAll(owner: UInt16) {
     for list in [2 * Int(owner), 2 * Int(owner) + 1] {

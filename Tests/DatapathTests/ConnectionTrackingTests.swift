@@ -89,6 +89,29 @@ struct ConnectionTrackingTests {
     #expect(!back(bed, IPPacket.syn, sequence: 1))
   }
 
+  @Test("when no port is free, a connection that is over gives its port up; one that stands does not")
+  func recycling() throws {
+    let bed = Bed(sessions: 5000)
+    for number in 0..<1000 {
+      let client = ("10.1.0.2", 10_000 + number)
+      let out = try #require(bed.out(.tcp(client, Self.server, IPPacket.syn, sequence: 1000)))
+      // All but the first are refused.
+      if number > 0 {
+        _ = bed.into(
+          0,
+          .tcp(
+            Self.server, (RouterBed.external, out.sourcePort), IPPacket.rst | IPPacket.ack, acknowledgment: 1001,
+            mac: outside))
+      }
+    }
+    for number in 0..<999 {
+      #expect(bed.out(.tcp(("10.1.0.2", 20_000 + number), Self.server, IPPacket.syn, sequence: 1)) != nil)
+    }
+    #expect(bed.router.pointee.sessionCount == 1000)
+    #expect(bed.out(.tcp(("10.1.0.2", 30_000), Self.server, IPPacket.syn, sequence: 1)) == nil)
+    #expect(bed.drops(.portsExhausted, at: 0) == 1)
+  }
+
   @Test("the segment size of a SYN is lowered to what the path takes, at an even and an odd place", arguments: [0, 1])
   func clamp(padding: Int) throws {
     let bed = Bed()
