@@ -146,6 +146,7 @@ extension Controller {
         if first == nil { first = error }
       }
     }
+    dataPlane.removeSessionFile()
     for endpoint in try store.endpoints() { step { () throws(ControlError) in try removeEndpoint(endpoint) } }
     for port in try store.interfacePorts() { step { () throws(ControlError) in try removePort(port) } }
     for network in try store.networks() { step { () throws(ControlError) in try removeNetwork(network) } }

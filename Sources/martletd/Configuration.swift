@@ -1,4 +1,5 @@
 import ControlModel
+import FoundationEssentials
 import Glibc
 import LinuxIO
 import Logging
@@ -27,11 +28,27 @@ struct Configuration: Equatable {
 
   var socketPath: String { givenSocketPath ?? runDirectory + "/martlet.sock" }
 
+  /// One for each network namespace, as there is one daemon for each.
+  private var sessionFile: String {
+    var status = stat()
+    stat("/proc/self/ns/net", &status)
+    return runDirectory + "/sessions-\(status.st_ino)"
+  }
+
   var workerOptions: WorkerOptions {
     var options = WorkerOptions()
     options.spinMicroseconds = UInt32(spinMicroseconds)
     options.napMicroseconds = UInt32(napMicroseconds)
+    options.sessionFile = sessionFile
     return options
+  }
+
+  func makeRunDirectory() throws(ControlError) {
+    do {
+      try FileManager.default.createDirectory(atPath: runDirectory, withIntermediateDirectories: true)
+    } catch {
+      throw ControlError(.system, "make the run directory \(runDirectory): \(error.localizedDescription)")
+    }
   }
 
   static let keys = [

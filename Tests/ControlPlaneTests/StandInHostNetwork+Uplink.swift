@@ -70,6 +70,8 @@ extension StandInHostNetwork {
     return try descriptor()
   }
 
+  func lingerUplink() throws(ControlError) { try step("lingerUplink") { _ throws(ControlError) in } }
+
   func closeUplink() throws(ControlError) {
     try step("closeUplink") { state throws(ControlError) in
       (state.uplink.open, state.uplink.slots, state.uplink.subnets) = (nil, [:], [])
