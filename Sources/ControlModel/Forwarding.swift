@@ -61,25 +61,31 @@ public struct PortStatistics: Codable, Sendable, Equatable {
   }
 }
 
-/// `rxFrames + floodedCopies = txFrames + sum of drops`, once traffic rests; ports that went are counted in.
+/// `rxFrames + routedIn + floodedCopies = txFrames + routedOut + sum of drops`, once traffic rests; ports that went are counted
+/// in.
 public struct NetworkStatistics: Codable, Sendable, Equatable {
   public var name: String
   public var rxFrames: UInt64
   public var txFrames: UInt64
   /// Copies that flooding made beyond the one frame that came in.
   public var floodedCopies: UInt64
+  /// Frames that the router took out of the network, and that it put into it, its own among them.
+  public var routedOut: UInt64
+  public var routedIn: UInt64
   public var drops: [String: UInt64]
   public var fdbEntries: Int
   public var ports: [PortStatistics]
 
   public init(
-    name: String, rxFrames: UInt64, txFrames: UInt64, floodedCopies: UInt64, drops: [String: UInt64], fdbEntries: Int,
-    ports: [PortStatistics]
+    name: String, rxFrames: UInt64, txFrames: UInt64, floodedCopies: UInt64, routedOut: UInt64 = 0,
+    routedIn: UInt64 = 0, drops: [String: UInt64], fdbEntries: Int, ports: [PortStatistics]
   ) {
     self.name = name
     self.rxFrames = rxFrames
     self.txFrames = txFrames
     self.floodedCopies = floodedCopies
+    self.routedOut = routedOut
+    self.routedIn = routedIn
     self.drops = drops
     self.fdbEntries = fdbEntries
     self.ports = ports
@@ -90,6 +96,8 @@ public struct NetworkStatistics: Codable, Sendable, Equatable {
     case rxFrames = "rx_frames"
     case txFrames = "tx_frames"
     case floodedCopies = "flooded_copies"
+    case routedOut = "routed_out"
+    case routedIn = "routed_in"
     case drops
     case fdbEntries = "fdb_entries"
     case ports

@@ -121,7 +121,8 @@ extension Controller {
       answer.networks.append(
         NetworkStatistics(
           name: network.name, rxFrames: counters.total.rxFrames, txFrames: counters.total.txFrames,
-          floodedCopies: counters.floodedCopies, drops: counters.total.drops, fdbEntries: counters.fdbEntries,
+          floodedCopies: counters.floodedCopies, routedOut: counters.routedOut, routedIn: counters.routedIn,
+          drops: counters.total.drops, fdbEntries: counters.fdbEntries,
           ports: try portStatistics(of: network)))
     }
     return answer

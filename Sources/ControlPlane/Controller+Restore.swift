@@ -16,6 +16,10 @@ extension Controller {
     try restorePorts()
     watchUplink()
     try restorePublications()
+    attempt("take up sessions again") { () throws(ControlError) in
+      let (restored, count) = try dataPlane.restoreSessions()
+      if count > 0 { logger.info("\(restored) of \(count) sessions taken up again") }
+    }
     for network in try store.networks() { restoreStaticEntries(of: network) }
     for sandbox in try store.sandboxes() {
       try removeIfImplicit(sandbox)

@@ -11,7 +11,7 @@ extension Controller {
     let (options, modes) = (try network.parsedOptions, try network.gatewayModes)
     let asksNAT66 = options.nat66 || uplink.translatesIpv6 || options.gatewayModeIPv6 == .nat
     return DataPlaneGateway(
-      mac: mac, addresses: try gatewayAddresses(network), port: port,
+      mac: mac, addresses: try gatewayAddresses(network), port: port, mtu: network.mtu,
       translatesIPv4: options.masquerades && modes.ipv4 != .routed,
       translatesIPv6: options.masquerades && modes.ipv6 != .routed && asksNAT66,
       isOpen: network.gatewayMode == .natUnprotected,

@@ -36,6 +36,8 @@ public struct DataPlaneGateway: Sendable, Equatable {
   public var addresses: [IPPrefix]
   /// The host's port on the network: what is for an address of the host goes there.
   public var port: DataPlanePort?
+  /// Bytes of an IP packet.
+  public var mtu: Int
   /// Sources are translated to an external address on the way out; otherwise packets leave as they are.
   /// IPv4 and IPv6 apart: IPv6 is routed unless asked for.
   public var translatesIPv4: Bool
@@ -46,10 +48,10 @@ public struct DataPlaneGateway: Sendable, Equatable {
   /// address of the uplink, nothing leaves in its family.
   public var outbound: [IPAddress]
   public init(
-    mac: MACAddress, addresses: [IPPrefix], port: DataPlanePort?, translatesIPv4: Bool, translatesIPv6: Bool,
-    isOpen: Bool, outbound: [IPAddress] = []
+    mac: MACAddress, addresses: [IPPrefix], port: DataPlanePort?, mtu: Int, translatesIPv4: Bool,
+    translatesIPv6: Bool, isOpen: Bool, outbound: [IPAddress] = []
   ) {
-    (self.mac, self.addresses, self.port) = (mac, addresses, port)
+    (self.mac, self.addresses, self.port, self.mtu) = (mac, addresses, port, mtu)
     (self.translatesIPv4, self.translatesIPv6, self.isOpen) = (translatesIPv4, translatesIPv6, isOpen)
     self.outbound = outbound
   }
@@ -172,6 +174,8 @@ public protocol RoutingPlane: AnyObject, Sendable {
   func unpublish(_ publication: DataPlanePublication) throws(ControlError)
   func sessions() throws(ControlError) -> [DataPlaneSession]
   func flushSessions() throws(ControlError)
+  /// Takes up the sessions of an earlier daemon, once endpoints, uplink and publications are there. How many, of how many.
+  func restoreSessions() throws(ControlError) -> (restored: Int, of: Int)
   func setTimeouts(_ timeouts: DataPlaneTimeouts) throws(ControlError)
   func setTranslation(isEndpointIndependent: Bool, filtering: DataPlaneFiltering) throws(ControlError)
 }

@@ -52,9 +52,15 @@ public struct DataPlaneForwardingEntry: Sendable, Equatable {
 public struct DataPlaneNetworkCounters: Sendable, Equatable {
   public var total: Counters
   public var floodedCopies: UInt64
+  /// Frames that the router took out of the network, and that it put into it.
+  public var routedOut: UInt64
+  public var routedIn: UInt64
   public var fdbEntries: Int
-  public init(total: Counters, floodedCopies: UInt64, fdbEntries: Int) {
+  public init(
+    total: Counters, floodedCopies: UInt64, routedOut: UInt64 = 0, routedIn: UInt64 = 0, fdbEntries: Int
+  ) {
     (self.total, self.floodedCopies, self.fdbEntries) = (total, floodedCopies, fdbEntries)
+    (self.routedOut, self.routedIn) = (routedOut, routedIn)
   }
 }
 

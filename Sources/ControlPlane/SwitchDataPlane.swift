@@ -3,6 +3,7 @@ import Datapath
 import LinuxIO
 import Synchronization
 import SystemCalls
+import Tables
 import Wire
 
 /// The data plane that runs: `LinuxIO.Switch` behind the control plane's words.
@@ -10,11 +11,12 @@ import Wire
 /// The switch's handles stay in here, under numbers that are never used twice, so that a handle kept too long finds nothing
 /// rather than somebody else's port.
 public final class SwitchDataPlane: DataPlane {
-  private struct State {
+  struct State {
     var networks: [DataPlaneNetwork: NetworkHandle] = [:]
     var ports: [DataPlanePort: (handle: PortHandle, network: DataPlaneNetwork)] = [:]
     var portsByHandle: [PortHandle: DataPlanePort] = [:]
     var next = 0
+    var uplink: (port: DataPlanePort, handle: PortHandle, claims: PortClaims)?
 
     mutating func number() -> Int {
       next += 1
@@ -22,8 +24,8 @@ public final class SwitchDataPlane: DataPlane {
     }
   }
 
-  private let fabric: Switch
-  private let state = Mutex(State())
+  let fabric: Switch
+  let state = Mutex(State())
 
   /// Starts the workers.
   public init(workers: Int = Switch.defaultWorkerCount, _ options: WorkerOptions = WorkerOptions()) throws(ControlError)
@@ -135,7 +137,13 @@ public final class SwitchDataPlane: DataPlane {
   // MARK: Counters
 
   public func counters(_ port: DataPlanePort) -> Counters {
+    let uplink = state.withLock { $0.uplink }
+    if let uplink, uplink.port == port { return counters(uplink.handle) }
     guard let handle = try? handle(port) else { return Counters() }
+    return counters(handle)
+  }
+
+  func counters(_ handle: PortHandle) -> Counters {
     var counters = Counters(
       rxFrames: fabric[handle, .rxFrames], rxBytes: fabric[handle, .rxBytes], txFrames: fabric[handle, .txFrames],
       txBytes: fabric[handle, .txBytes])
@@ -160,19 +168,20 @@ public final class SwitchDataPlane: DataPlane {
     let ports = state.withLock { state in state.ports.filter { $0.value.network == network }.map(\.key) }
     for port in ports { total.add(counters(port)) }
     return DataPlaneNetworkCounters(
-      total: total, floodedCopies: fabric.floodedCopies(handle), fdbEntries: fabric.forwardingEntryCount(handle))
+      total: total, floodedCopies: fabric[handle, .floodedCopies], routedOut: fabric[handle, .routedOut],
+      routedIn: fabric[handle, .routedIn], fdbEntries: fabric.forwardingEntryCount(handle))
   }
 
   // MARK: Handles
 
-  private func handle(_ network: DataPlaneNetwork) throws(ControlError) -> NetworkHandle {
+  func handle(_ network: DataPlaneNetwork) throws(ControlError) -> NetworkHandle {
     guard let handle = state.withLock({ $0.networks[network] }) else {
       throw ControlError(.notFound, "the network is no longer in the data plane")
     }
     return handle
   }
 
-  private func handle(_ port: DataPlanePort) throws(ControlError) -> PortHandle {
+  func handle(_ port: DataPlanePort) throws(ControlError) -> PortHandle {
     guard let handle = state.withLock({ $0.ports[port]?.handle }) else {
       throw ControlError(.notFound, "the port is no longer in the data plane")
     }

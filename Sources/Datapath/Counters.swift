@@ -16,6 +16,8 @@ public enum PortCounter: Int {
 public enum NetworkCounter: Int {
   /// Copies that flooding made beyond the one frame that came in, and all copies of the switch's own frames.
   case floodedCopies
+  /// Frames that the router took out of the network, and that it put into it, its own among them.
+  case routedOut, routedIn
   /// What the ports that have gone had counted: `gone + PortCounter`.
   case gone
 

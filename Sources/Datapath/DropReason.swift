@@ -22,6 +22,34 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case receiveQueueFull
   /// The kernel had it segmented in a way that virtio-net has no word for: inside a tunnel, say.
   case unsupportedOffload
+  /// To be routed, and its IP packet is not whole, contradicts itself, or has a wrong header checksum.
+  case malformedPacket
+  /// To be routed, and its time to live was at its end.
+  case timeToLiveExceeded
+  /// To be routed, longer than the path takes, and not to be fragmented.
+  case fragmentationNeeded
+  /// To be routed, and the host has no route there by the uplink, or there is no uplink.
+  case noRoute
+  /// From one network to another, or to an address inside that nothing opens to the outside.
+  case prohibited
+  /// To be routed, and its source is not in its network's subnet, or is another endpoint's.
+  case spoofedSource
+  /// Nobody answers for the next hop, or too many frames wait for an answer.
+  case neighbourUnresolved
+  /// To be translated, and there is no external address, or no port of it is free.
+  case portsExhausted
+  /// The sender's share of the session table is full.
+  case sessionLimit
+  /// It belongs to no session and can begin none.
+  case noSession
+  /// It came from outside, for a mapping that does not let its sender in (RFC 4787, 5).
+  case filtered
+  /// Of a protocol that cannot be translated.
+  case unsupportedProtocol
+  /// A fragment whose first one has not come, or that overlaps another.
+  case fragmentRefused
+  /// It was to be handed to the worker that routes, which had too many before it.
+  case routerQueueFull
 
   /// The port's interface is down, or its namespace is gone.
   case portDown
@@ -43,6 +71,20 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case .isolated: "isolated"
     case .receiveQueueFull: "receive_queue_full"
     case .unsupportedOffload: "unsupported_offload"
+    case .malformedPacket: "malformed_packet"
+    case .timeToLiveExceeded: "ttl_exceeded"
+    case .fragmentationNeeded: "fragmentation_needed"
+    case .noRoute: "no_route"
+    case .prohibited: "prohibited"
+    case .spoofedSource: "spoofed_source"
+    case .neighbourUnresolved: "neighbour_unresolved"
+    case .portsExhausted: "ports_exhausted"
+    case .sessionLimit: "session_limit"
+    case .noSession: "no_session"
+    case .filtered: "filtered"
+    case .unsupportedProtocol: "unsupported_protocol"
+    case .fragmentRefused: "fragment_refused"
+    case .routerQueueFull: "router_queue_full"
     case .portDown: "port_down"
     case .queueFull: "queue_full"
     case .malformed: "malformed"

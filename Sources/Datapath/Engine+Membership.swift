@@ -16,6 +16,7 @@ extension Engine {
   /// The network must have no members.
   public mutating func removeNetwork(_ index: UInt16) {
     precondition(isNetwork[Int(index)] && networks[Int(index)].memberCount == 0)
+    router?.pointee.setGateway(nil, network: index)
     (networks + Int(index)).deinitialize(count: 1)
     isNetwork[Int(index)] = false
   }
@@ -68,6 +69,8 @@ extension Engine {
   public mutating func detachPort(_ index: UInt16) -> UInt16 {
     let port = ports + Int(index)
     let networkIndex = port.pointee.network
+    router?.pointee.removePort(index)
+    port.pointee.isUplink = false
     guard networkIndex != Self.none else { return Self.none }
     let network = networks + Int(networkIndex)
     network.pointee.table.pointee.setPortLimit(index, 0)

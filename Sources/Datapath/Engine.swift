@@ -5,6 +5,30 @@ import Wire
 public protocol FrameOutput: ~Copyable {
   /// - Parameter isOnlyCopy: no other port gets the frame, so its bytes are the output's to change.
   mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool)
+  /// As the only copy, by a queue of this worker: what answers it is to come back here.
+  mutating func transmitRouted(_ frame: FrameDescriptor, to port: UInt16)
+  /// A frame that does not lie in a buffer of the burst: its bytes are the caller's again after the call.
+  /// - Returns: false where there was no room for it.
+  mutating func transmitCopy(of frame: FrameDescriptor, to port: UInt16) -> Bool
+  /// Hands a frame to the worker that has the router.
+  /// - Returns: false where there was no room for it.
+  mutating func handToRouter(_ frame: FrameDescriptor) -> Bool
+}
+
+extension FrameOutput where Self: ~Copyable {
+  @inlinable
+  public mutating func transmitRouted(_ frame: FrameDescriptor, to port: UInt16) {
+    transmit(frame, to: port, isOnlyCopy: true)
+  }
+
+  @inlinable
+  public mutating func transmitCopy(of frame: FrameDescriptor, to port: UInt16) -> Bool {
+    transmit(frame, to: port, isOnlyCopy: true)
+    return true
+  }
+
+  @inlinable
+  public mutating func handToRouter(_ frame: FrameDescriptor) -> Bool { false }
 }
 
 /// The forwarding engine: a burst of frames in, copies to ports out.
@@ -13,7 +37,7 @@ public protocol FrameOutput: ~Copyable {
 /// lock: it gets bytes and `now`. Frames of different networks may come mixed; their order is kept. Every frame that comes in
 /// is counted in, and either handed to the output (once a copy) or counted at a `DropReason`:
 ///
-///     received + floodedCopies = handed to the output + dropped here
+///     received + floodedCopies + routedIn = handed to the output + dropped here + routedOut
 public struct Engine: ~Copyable {
   /// No network, no port.
   public static let none = UInt16.max
@@ -31,6 +55,8 @@ public struct Engine: ~Copyable {
   @usableFromInline let portCounters: CounterBlock
   @usableFromInline let networkCounters: CounterBlock
   @usableFromInline let learned: LearnedAddresses
+  /// nil: another worker has it, or nobody.
+  public internal(set) var router: UnsafeMutablePointer<Router>?
 
   /// - Parameters:
   ///   - portCapacity: below `none`.
@@ -75,7 +101,11 @@ public struct Engine: ~Copyable {
       let network = ports[Int(burst[start].port)].network
       var end = start &+ 1
       while end < burst.count && ports[Int(burst[end].port)].network == network { end &+= 1 }
-      if network != Self.none {
+      if network == Self.none {
+        if ports[Int(burst[start].port)].isUplink { routeInward(burst[start], now: now, into: &output) }
+        // One at a time: the next may be of another port without a network.
+        end = start &+ 1
+      } else {
         let frames = UnsafeBufferPointer(rebasing: burst[start..<end])
         if networks[Int(network)].isolatedCount == 0 {
           run(LearningSwitch(), frames, network: Int(network), now: now, into: &output)
@@ -131,6 +161,10 @@ public struct Engine: ~Copyable {
           verdict = .drop(reason)
         } else {
           verdict = policy.decide(parsed, &view)
+          if parsed.destination.bits == networks[network].routedMAC && parsed.isIP {
+            routeOutward(frame, network: network, now: now, into: &output)
+            continue
+          }
         }
       }
       switch verdict {

@@ -43,6 +43,19 @@ extension FrameDescriptor {
     return UInt32(truncatingIfNeeded: ((sum ^ UInt64(`protocol`)) &* 0x9E37_79B9_7F4A_7C15) >> 32)
   }
 
+  /// TCP over IP, without a tag or extension headers.
+  @inlinable
+  @inline(__always)
+  public var carriesTCP: Bool {
+    guard Int(length) >= Engine.headerLength &+ 34 else { return false }
+    let bytes = UnsafeRawPointer(start + Engine.headerLength)
+    switch EtherType(rawValue: UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 12, as: UInt16.self))) {
+    case .ipv4: return bytes.load(fromByteOffset: 23, as: UInt8.self) == IPProtocol.tcp.rawValue
+    case .ipv6: return bytes.load(fromByteOffset: 20, as: UInt8.self) == IPProtocol.tcp.rawValue
+    default: return false
+    }
+  }
+
   /// The same whichever of the two comes first.
   @inlinable
   static func folded(_ first: UInt64, _ second: UInt64) -> UInt64 { (first &+ second) ^ (first &* second) }

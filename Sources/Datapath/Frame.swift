@@ -38,4 +38,11 @@ public struct Frame: ~Escapable {
     self.port = port
     self.bytes = bytes
   }
+
+  /// Carries IPv4 or IPv6, without a VLAN tag.
+  @inlinable
+  var isIP: Bool {
+    let type = UInt16(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: 12, as: UInt16.self))
+    return type == EtherType.ipv4.rawValue || type == EtherType.ipv6.rawValue
+  }
 }

@@ -9,6 +9,8 @@ public struct Port: BitwiseCopyable {
   /// Where the port stands in its network's `members`.
   @usableFromInline var member: UInt16 = 0
   @usableFromInline var isIsolated = false
+  /// In no network: all that comes in by it is the router's.
+  @usableFromInline var isUplink = false
   /// Taken, also while a detached port waits for its last operations to end.
   @usableFromInline var isTaken = false
 
@@ -55,6 +57,8 @@ public struct Network: ~Copyable {
   @usableFromInline var isolatedCount: Int
   @usableFromInline var mtu: UInt32
   @usableFromInline var ageingSeconds: UInt32
+  /// Of its gateway, whose IP packets are routed; 0: none are.
+  @usableFromInline var routedMAC: UInt64 = 0
 
   /// - Parameters:
   ///   - portCapacity: ports of the engine it will live in.

@@ -13,7 +13,7 @@ import SystemCalls
 struct FrameBuffers: ~Copyable {
   /// A power of two, as the kernel asks.
   static let receiveCountDefault = 32
-  static let ownCount = 4
+  static let ownCount = 16
   /// Room before each frame for what a stage may have to put there (an outer header of VXLAN).
   static let headroom = 64
   /// The largest frame that a TAP gives is 65,536 bytes and its virtio-net header.
@@ -26,10 +26,15 @@ struct FrameBuffers: ~Copyable {
   private let ring: UnsafeMutablePointer<io_uring_buf_ring>
   private let ringBytes: Int
   private let references: UnsafeMutablePointer<UInt16>
+  /// Buffers of other workers, by `foreign`, that this worker holds; the router's.
+  private let lenders: [RouterHandOver.Incoming]
   /// Buffers given back since `publish`.
   private var returned: Int32 = 0
 
-  init(receiveCount: Int, registeredWith uring: borrowing IOUring) throws(Errno) {
+  /// - Parameter lenders: the workers whose buffers are held here now and then.
+  init(
+    receiveCount: Int, registeredWith uring: borrowing IOUring, lenders: [RouterHandOver.Incoming] = []
+  ) throws(Errno) {
     precondition(receiveCount > 0 && receiveCount & (receiveCount - 1) == 0)
     let bytes = (receiveCount + Self.ownCount) * Self.stride
     let ringBytes = receiveCount * MemoryLayout<io_uring_buf>.stride
@@ -47,8 +52,10 @@ struct FrameBuffers: ~Copyable {
     self.memory = memory
     self.bytes = bytes
     self.ringBytes = ringBytes
-    references = .allocate(capacity: receiveCount + Self.ownCount)
-    references.initialize(repeating: 0, count: receiveCount + Self.ownCount)
+    self.lenders = lenders
+    let count = (receiveCount + Self.ownCount) * (1 + lenders.count)
+    references = .allocate(capacity: count)
+    references.initialize(repeating: 0, count: count)
     io_uring_buf_ring_init(ring)
     for index in 0..<receiveCount { giveBack(UInt16(index)) }
     publish()
@@ -91,7 +98,19 @@ struct FrameBuffers: ~Copyable {
   @inline(__always)
   mutating func release(_ index: UInt16) {
     references[Int(index)] &-= 1
-    if references[Int(index)] == 0 && Int(index) < receiveCount { giveBack(index) }
+    guard references[Int(index)] == 0 else { return }
+    if Int(index) < receiveCount { giveBack(index) } else { giveBackForeign(index) }
+  }
+
+  /// The number here of a buffer that a lender has numbered `index`.
+  func foreign(_ lender: Int, _ index: UInt16) -> UInt16 {
+    UInt16((receiveCount + Self.ownCount) * (1 + lender)) + index
+  }
+
+  private func giveBackForeign(_ index: UInt16) {
+    let count = UInt16(receiveCount + Self.ownCount)
+    guard index >= count else { return }
+    lenders[Int(index / count) - 1].giveBack(index % count)
   }
 
   /// The kernel has put a frame into the buffer: the caller holds it now.

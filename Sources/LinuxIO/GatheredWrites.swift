@@ -6,6 +6,8 @@ struct GatheredWrite: BitwiseCopyable {
   var flow: UDPFlow
   var first: FrameDescriptor
   var port: UInt16
+  /// May be written by the partner's queue (`FlowSteering`).
+  var mayBeSteered: Bool
   var count: Int
   /// Of all frames as they came, without virtio-net headers.
   var bytes: UInt64
@@ -61,12 +63,13 @@ struct GatheredWrites: ~Copyable {
 
   /// Opens a slot with its first frame. Needs `canBegin`.
   @inline(__always)
-  mutating func begin(_ flow: UDPFlow, _ frame: FrameDescriptor, port: UInt16) {
+  mutating func begin(_ flow: UDPFlow, _ frame: FrameDescriptor, port: UInt16, mayBeSteered: Bool) {
     freeCount &-= 1
     let slot = free[freeCount]
     open[openCount] = slot
     openCount &+= 1
-    slots[Int(slot)] = GatheredWrite(flow: flow, first: frame, port: port, count: 0, bytes: 0)
+    slots[Int(slot)] = GatheredWrite(
+      flow: flow, first: frame, port: port, mayBeSteered: mayBeSteered, count: 0, bytes: 0)
     append(frame, piece: frame.start, length: Int(frame.length), to: slot)
   }
 

@@ -11,8 +11,8 @@ extension Switch {
     sum(\.ports, Int(port.port) * PortCounter.count + PortCounter.drops.rawValue + Int(reason.rawValue))
   }
 
-  public func floodedCopies(_ network: NetworkHandle) -> UInt64 {
-    sum(\.networks, Int(network.network) * NetworkCounter.count + NetworkCounter.floodedCopies.rawValue)
+  public subscript(network: NetworkHandle, counter: NetworkCounter) -> UInt64 {
+    sum(\.networks, Int(network.network) * NetworkCounter.count + counter.rawValue)
   }
 
   /// What ports of the network that have gone had counted.

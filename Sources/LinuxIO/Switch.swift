@@ -15,6 +15,8 @@ public struct NetworkHandle: Hashable, Sendable {
 public struct PortHandle: Hashable, Sendable {
   /// The same on every worker; another port's when this one has gone.
   let port: UInt16
+  /// By which engines know it.
+  public var index: UInt16 { port }
   let serial: UInt32
 }
 
@@ -46,7 +48,12 @@ public final class Switch: Sendable {
   private let members: [Member]
   private let exchange: LearningExchange
   private let places: Mutex<Places>
-  private let lostHandler: LostPorts
+  private let lostHandler: Notices<PortHandle>
+  private let handOver: RouterHandOver
+  let wanted: Notices<IPAddress>
+  let sessionMemory: SessionMemory?
+  /// The routing worker's. The switch frees it when that has ended.
+  private nonisolated(unsafe) let router: UnsafeMutablePointer<Router>
   public let options: WorkerOptions
 
   /// Each worker is a queue, and so a descriptor, of every port: beyond these, only who asks for more gets them.
@@ -79,21 +86,32 @@ public final class Switch: Sendable {
     // A port has a descriptor for each worker, of which each has two in its table.
     options.portCapacity = min(options.portCapacity, descriptors / min(workers, 2))
     self.options = options
-    let lost = try LostPorts()
+    let lost = try Notices<PortHandle>()
     lostHandler = lost
+    let wanted = try Notices<IPAddress>()
+    self.wanted = wanted
+    let capacity = options.sessionCapacity
+    sessionMemory = if let path = options.sessionFile { try SessionMemory(path: path, capacity: capacity) } else { nil }
+    router = .allocate(capacity: 1)
+    router.initialize(
+      to: Router(
+        portCapacity: options.portCapacity, networkCapacity: options.networkCapacity,
+        sessionCapacity: capacity, seed: .random(in: .min ... .max), sessionMemory: sessionMemory?.sessions))
     exchange = LearningExchange(workers: workers)
     places = Mutex(
       Places(networks: Indices(capacity: options.networkCapacity), ports: Indices(capacity: options.portCapacity)))
     var members: [Member] = []
+    var channels: [WorkerChannel] = []
+    for _ in 0..<workers { channels.append(try WorkerChannel { lost.report($0) }) }
+    handOver = RouterHandOver(channels: channels)
     do throws(Errno) {
-      var channels: [WorkerChannel] = []
-      for _ in 0..<workers { channels.append(try WorkerChannel { lost.report($0) }) }
       let haltPolling = HaltPolling(channels: channels, processors: Self.processorCount)
       let bulkLoads = BulkLoads(workers: workers)
       for (worker, channel) in channels.enumerated() {
         let context = WorkerContext(
           worker: worker, channel: channel, learning: exchange.member(worker), haltPolling: haltPolling,
-          bulkLoads: bulkLoads)
+          bulkLoads: bulkLoads, handOver: handOver,
+          routing: worker == RouterHandOver.routingWorker ? RoutingContext(router: router, wanted: wanted) : nil)
         members.append(Member(channel: channel, thread: try WorkerThread(options, context)))
       }
     } catch {
@@ -102,6 +120,7 @@ public final class Switch: Sendable {
         member.thread.join()
       }
       lost.stop()
+      wanted.stop()
       throw error
     }
     self.members = members
@@ -114,10 +133,16 @@ public final class Switch: Sendable {
       member.thread.join()
     }
     lostHandler.stop()
+    wanted.stop()
     places.withLock { places in
       for descriptor in places.descriptors.values.joined() { close(descriptor) }
       places.descriptors = [:]
     }
+  }
+
+  deinit {
+    router.deinitialize(count: 1)
+    router.deallocate()
   }
 
   public var workerCount: Int { members.count }
@@ -165,17 +190,7 @@ public final class Switch: Sendable {
     precondition(queues.count == 1 || queues.count == members.count)
     let isPacketSocket = PacketSocket.isPacketSocket(queues[0])
     let coalesces = self.options.coalescesUDP && TAPDevice.takesSegmentedUDP(queues[0])
-    let place: PortHandle? = places.withLock { places in
-      guard let index = places.ports.take() else { return nil }
-      places.serial &+= 1
-      let port = PortHandle(port: index, serial: places.serial)
-      places.descriptors[port] = queues
-      return port
-    }
-    guard let port = place else {
-      for queue in queues { close(queue) }
-      throw Errno(ENOSPC, "add a port: the switch holds \(self.options.portCapacity)")
-    }
+    let port = try place(for: queues)
     for worker in members.indices {
       let isReader = queues.count > 1 || worker == Int(port.port) % members.count
       var link = PortLink(descriptor: queues[queues.count > 1 ? worker : 0], isRead: isReader)
@@ -193,6 +208,22 @@ public final class Switch: Sendable {
     return port
   }
 
+  /// An index of its own for a port; the descriptors are the switch's from here on, also where this throws.
+  func place(for descriptors: [Int32]) throws(Errno) -> PortHandle {
+    let place: PortHandle? = places.withLock { places in
+      guard let index = places.ports.take() else { return nil }
+      places.serial &+= 1
+      let port = PortHandle(port: index, serial: places.serial)
+      places.descriptors[port] = descriptors
+      return port
+    }
+    guard let port = place else {
+      for descriptor in descriptors { close(descriptor) }
+      throw Errno(ENOSPC, "add a port: the switch holds \(self.options.portCapacity)")
+    }
+    return port
+  }
+
   public func changePort(_ port: PortHandle, _ options: PortOptions) {
     askAll { $0.changePort(port.port, options) }
   }
@@ -200,7 +231,7 @@ public final class Switch: Sendable {
   /// Takes the port's MAC entries along, waits for what the kernel still does with it, and closes its descriptors.
   public func removePort(_ port: PortHandle) { take(port, from: members.indices) }
 
-  private func take(_ port: PortHandle, from workers: Range<Int>) {
+  func take(_ port: PortHandle, from workers: Range<Int>) {
     for worker in workers {
       members[worker].channel.perform { worker, command in worker.closePort(port.port, finishing: command) }
     }

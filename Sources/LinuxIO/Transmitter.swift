@@ -50,6 +50,7 @@ struct Transmitter: ~Copyable {
   private var gathered = GatheredWrites()
   private let segmentSender = SegmentSender()
   var steering: FlowSteering
+  var handOver: RouterHandOver.Member
   let links: UnsafeMutablePointer<PortLink>
   private let portCapacity: Int
   private let counters: CounterHandle
@@ -58,11 +59,12 @@ struct Transmitter: ~Copyable {
 
   init(
     uring: consuming IOUring, buffers: consuming FrameBuffers, portCapacity: Int, counters: CounterHandle,
-    steering: consuming FlowSteering
+    steering: consuming FlowSteering, handOver: RouterHandOver.Member
   ) {
     self.uring = uring
     self.buffers = buffers
     self.steering = steering
+    self.handOver = handOver
     links = .allocate(capacity: portCapacity)
     links.initialize(repeating: PortLink(), count: portCapacity)
     self.portCapacity = portCapacity
@@ -139,12 +141,46 @@ struct Transmitter: ~Copyable {
 extension Transmitter: FrameOutput {
   @inline(__always)
   mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool) {
+    transmit(frame, to: port, isOnlyCopy: isOnlyCopy, mayBeSteered: isOnlyCopy)
+  }
+
+  @inline(__always)
+  mutating func transmitRouted(_ frame: FrameDescriptor, to port: UInt16) {
+    transmit(frame, to: port, isOnlyCopy: true, mayBeSteered: false)
+  }
+
+  mutating func transmitCopy(of frame: FrameDescriptor, to port: UInt16) -> Bool {
+    guard let buffer = buffers.takeOwn() else { return false }
+    let start = buffers.start(buffer)
+    start.copyMemory(from: frame.start, byteCount: Int(frame.length))
+    transmitRouted(FrameDescriptor(start: start, length: frame.length, port: frame.port, buffer: buffer), to: port)
+    buffers.release(buffer)
+    return true
+  }
+
+  mutating func handToRouter(_ frame: FrameDescriptor) -> Bool {
+    guard handOver.hand(frame) else { return false }
+    buffers.retain(frame.buffer)
+    return true
+  }
+
+  /// Takes back the buffers of frames that were handed to the router.
+  @inline(__always)
+  mutating func takeReturned() {
+    while let buffer = handOver.nextReturned() { buffers.release(buffer) }
+  }
+
+  /// So many frames are with the router that there is nothing to read into.
+  func isStarved() -> Bool { handOver.waitsForBuffers() }
+
+  @inline(__always)
+  private mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool, mayBeSteered: Bool) {
     if links[Int(port)].isPacketSocket && !links[Int(port)].offloads.takes(frame) {
       return sendSegments(of: frame, to: port)
     }
     if links[Int(port)].coalescesUDP {
       if isOnlyCopy, let flow = UDPFlow(frame) {
-        if gather(frame, flow, to: port) { return }
+        if gather(frame, flow, to: port, mayBeSteered: mayBeSteered) { return }
       } else if gathered.openCount > 0 {
         writeGathered(of: port)
       }
@@ -153,7 +189,7 @@ extension Transmitter: FrameOutput {
     links[Int(port)].writes &+= 1
     let submission = uring.nextSubmission()
     io_uring_prep_write(
-      submission, isOnlyCopy ? descriptorIndex(frame, port) : Int32(port), frame.start, frame.length, 0)
+      submission, mayBeSteered ? descriptorIndex(frame, port) : Int32(port), frame.start, frame.length, 0)
     finish(submission, Operation(.write, port: port, index: frame.buffer))
   }
 
@@ -174,7 +210,9 @@ extension Transmitter: FrameOutput {
 
   /// Puts the frame with others of its flow; false where it has to be written by itself.
   @inline(__always)
-  private mutating func gather(_ frame: FrameDescriptor, _ flow: UDPFlow, to port: UInt16) -> Bool {
+  private mutating func gather(
+    _ frame: FrameDescriptor, _ flow: UDPFlow, to port: UInt16, mayBeSteered: Bool
+  ) -> Bool {
     for position in 0..<gathered.openCount {
       let slot = gathered.open[position]
       guard gathered[slot].pointee.port == port, gathered[slot].pointee.flow.isSameFlow(as: flow) else { continue }
@@ -191,7 +229,7 @@ extension Transmitter: FrameOutput {
       write(gathered.close(position: 0))
       guard gathered.canBegin else { return false }
     }
-    gathered.begin(flow, frame, port: port)
+    gathered.begin(flow, frame, port: port, mayBeSteered: mayBeSteered)
     buffers.retain(frame.buffer)
     return true
   }
@@ -217,7 +255,8 @@ extension Transmitter: FrameOutput {
       pieces[0].iov_len = Engine.headerLength &+ write.flow.headersLength &+ Int(write.flow.payloadLength)
     }
     let submission = uring.nextSubmission()
-    io_uring_prep_writev(submission, descriptorIndex(write.first, write.port), pieces, UInt32(write.count), 0)
+    let descriptor = write.mayBeSteered ? descriptorIndex(write.first, write.port) : Int32(write.port)
+    io_uring_prep_writev(submission, descriptor, pieces, UInt32(write.count), 0)
     finish(submission, Operation(.gatheredWrite, port: write.port, index: slot))
   }
 

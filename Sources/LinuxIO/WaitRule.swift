@@ -4,7 +4,8 @@
 /// cost bulk traffic nothing:
 /// * Where the traffic is request and response (few small frames in each batch), look for up to `spin` before sleeping.
 ///   A score rises by one for each such batch, and is gone with the first bulk one; a look in vain takes two off.
-/// * Where small frames come in floods (many in a batch, none large for a while), nap: they gather, and receivers wake less.
+/// * Where small frames come in floods (many in a batch, none large for a while), nap: they gather, and receivers wake less. Not
+///   where they are TCP's: somebody waits for each of them, and none is gathered.
 struct WaitRule {
   enum Wait { case sleep, look, nap }
 
@@ -37,11 +38,13 @@ struct WaitRule {
   /// - Parameters:
   ///   - frames: frames received in the batch.
   ///   - largeFrames: those of them over `smallFrameBytesMax`.
+  ///   - segments: those of the small ones that carry TCP.
   ///   - buffersLeft: the batch did not end for lack of buffers.
-  mutating func batchEnded(frames: Int, largeFrames: Int, buffersLeft: Bool) {
+  mutating func batchEnded(frames: Int, largeFrames: Int, segments: Int, buffersLeft: Bool) {
     guard frames > 0 else { return }
     batchesSinceLarge = largeFrames > 0 ? 0 : min(batchesSinceLarge + 1, Self.floodBatchesMin + 1)
-    isFlood = frames >= Self.bulkFramesMin && batchesSinceLarge > Self.floodBatchesMin && buffersLeft
+    isFlood =
+      frames >= Self.bulkFramesMin && batchesSinceLarge > Self.floodBatchesMin && 2 * segments < frames && buffersLeft
     isBulk = largeFrames > 0 || frames >= Self.bulkFramesMin
     if isBulk {
       score = 0

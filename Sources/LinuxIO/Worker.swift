@@ -2,6 +2,7 @@ import CLiburing
 import CLinux
 import Datapath
 import Glibc
+import Synchronization
 import SystemCalls
 import Tables
 
@@ -14,6 +15,7 @@ import Tables
 //   reap     completions: reads become frames of the burst, writes give their buffers back
 //   learn    what other workers have learned
 //   decide   Engine.process: guard, policy, verdict for each frame; the transmitter queues the writes
+//   route    what other workers have handed over, where this one has the router
 //   send     submit all writes of the burst at once, and reap them: a TAP takes a frame while it is submitted
 //   arm      reads that ended (no buffer was left, or the kernel has no multishot read)
 //   obey     commands of the control plane
@@ -37,9 +39,11 @@ struct Worker: ~Copyable {
   private let channel: WorkerChannel
   private let learning: LearningExchange.Member
   private let haltPolling: HaltPolling
+  let routing: RoutingContext?
   private let burst: UnsafeMutablePointer<FrameDescriptor>
   private var burstCount = 0
   private var largeFrames = 0
+  private var segments = 0
   /// Ports whose read has ended and is to be armed again.
   private let unarmed: UnsafeMutablePointer<UInt16>
   private var unarmedCount = 0
@@ -66,7 +70,9 @@ struct Worker: ~Copyable {
     let uring = try IOUring(entries: Self.submissionEntries, completions: Self.completionEntries)
     let steering = FlowSteering(worker: context.worker, loads: context.bulkLoads)
     try uring.registerDescriptorTable(count: options.portCapacity * (steering.hasPartner ? 2 : 1))
-    let buffers = try FrameBuffers(receiveCount: options.receiveBufferCount, registeredWith: uring)
+    let handOver = context.handOver.member(context.worker, receiveCount: options.receiveBufferCount)
+    let buffers = try FrameBuffers(
+      receiveCount: options.receiveBufferCount, registeredWith: uring, lenders: handOver.incoming)
     self.options = options
     channel = context.channel
     learning = context.learning
@@ -77,7 +83,9 @@ struct Worker: ~Copyable {
       learnedCapacity: learning.outgoing.isEmpty ? 0 : Self.batchMax)
     transmitter = Transmitter(
       uring: uring, buffers: buffers, portCapacity: options.portCapacity, counters: engine.portCounterHandle,
-      steering: steering)
+      steering: steering, handOver: handOver)
+    routing = context.routing
+    engine.setRouter(routing?.router)
     rule = WaitRule(spinMicroseconds: options.spinMicroseconds, napMicroseconds: options.napMicroseconds)
     burst = .allocate(capacity: Self.batchMax)
     unarmed = .allocate(capacity: options.portCapacity)
@@ -108,7 +116,9 @@ struct Worker: ~Copyable {
         _ = transmitter.uring.submit()
         reap()
       }
+      takeOverFrames()
       if !closings.isEmpty { closeDrained() }
+      transmitter.takeReturned()
       transmitter.buffers.publish()
       armReads()
       if isWoken { obey() }
@@ -123,8 +133,10 @@ struct Worker: ~Copyable {
     tellOthers()
     transmitter.flush()
     for index in 0..<burstCount { transmitter.buffers.release(burst[index].buffer) }
+    transmitter.handOver.wakeRouter(now: lastBurst)
     rule.batchEnded(
-      frames: burstCount, largeFrames: largeFrames, buffersLeft: burstCount < options.receiveBufferCount)
+      frames: burstCount, largeFrames: largeFrames, segments: segments,
+      buffersLeft: burstCount < options.receiveBufferCount)
     hasTraffic = true
     if rule.next == .look {
       haltPolling.prolong(now: lastBurst)
@@ -173,6 +185,9 @@ struct Worker: ~Copyable {
     }
     hasTraffic = false
     channel.sleeps(since: now)
+    // Who hands over a frame from here on sees that this worker sleeps, and wakes it.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    if transmitter.handOver.isPending { return channel.sleeps(since: 0) }
     _ = transmitter.uring.submitAndWait()
     channel.sleeps(since: 0)
   }
@@ -182,7 +197,7 @@ struct Worker: ~Copyable {
   private mutating func look(now: inout UInt64, while isDue: (UInt64) -> Bool) -> Bool {
     while isDue(now) {
       _ = transmitter.uring.submitAndCollect()
-      if transmitter.uring.completionsReady() { return true }
+      if transmitter.uring.completionsReady() || transmitter.handOver.isPending { return true }
       sched_yield()
       let turn = now
       now = Self.nanoseconds()
@@ -195,6 +210,7 @@ struct Worker: ~Copyable {
   private mutating func reap() {
     burstCount = 0
     largeFrames = 0
+    segments = 0
     let ring = transmitter.uring.ring
     let mask = ring.pointee.cq.ring_mask
     let head = ring.pointee.cq.khead.pointee
@@ -239,7 +255,11 @@ struct Worker: ~Copyable {
 
   @inline(__always)
   private mutating func append(_ frame: FrameDescriptor) {
-    if frame.length > WaitRule.smallFrameBytesMax { largeFrames &+= 1 }
+    if frame.length > WaitRule.smallFrameBytesMax {
+      largeFrames &+= 1
+    } else if frame.carriesTCP {
+      segments &+= 1
+    }
     burst[burstCount] = frame
     burstCount &+= 1
   }
@@ -257,6 +277,7 @@ struct Worker: ~Copyable {
   }
 
   private mutating func armReads() {
+    if transmitter.isStarved() { return }
     for index in 0..<unarmedCount { armRead(unarmed[index]) }
     unarmedCount = 0
   }
@@ -294,6 +315,7 @@ struct Worker: ~Copyable {
     now = UInt32(truncatingIfNeeded: Self.nanoseconds() / 1_000_000_000)
     learnFromOthers()
     engine.expire(now: now, budget: Self.expiryBudget)
+    tickRouter()
     for port in packetSockets { countOverruns(port) }
     armTick()
   }

@@ -43,7 +43,8 @@ final class WorkerChannel: Sendable {
     wake()
   }
 
-  private func wake() {
+  /// Any thread.
+  func wake() {
     var one: UInt64 = 1
     _ = write(event.number, &one, 8)
   }

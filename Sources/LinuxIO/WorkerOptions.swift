@@ -1,3 +1,5 @@
+import Tables
+
 /// How a worker waits, reads and sends. The defaults are the best single configuration that was measured (docs/ablation.md).
 public struct WorkerOptions: Sendable, Equatable {
   public enum ReadMode: Sendable, Equatable {
@@ -11,6 +13,10 @@ public struct WorkerOptions: Sendable, Equatable {
   public var portCapacity = 8192
   /// Networks that one worker can hold.
   public var networkCapacity = 4096
+  /// Sessions that the router can hold, of 128 bytes each, which are touched when they are used.
+  public var sessionCapacity = SessionTable.capacityDefault
+  /// A file for the sessions, so that the next process finds them; nil: they go with this one.
+  public var sessionFile: String?
   /// A power of two.
   public var receiveBufferCount = FrameBuffers.receiveCountDefault
   /// How long to look for frames before sleeping while the traffic is request and response, in microseconds. 0: never.

@@ -64,7 +64,8 @@ extension RouteSocket {
   /// nobody answered, it asks for now; one that is stale it asks for after the link's `delay_first_probe_time`, unless it
   /// hears of it before. Returns at once; a `NetworkMonitor` tells what comes of it.
   ///
-  /// Not for permanent entries: the kernel would take that from them. ENETDOWN where the link is down.
+  /// Not for permanent entries: the kernel would take that from them. The kernel asks from an address of the link of its
+  /// own: for IPv6 it must have a link-local one, or else nothing is sent, and the entry fails.
   public mutating func useNeighbour(_ address: IPAddress, link: Int32) throws(Errno) {
     var header = ndmsg(address, link: link, state: Neighbour.State(rawValue: 0))
     header.ndm_flags = UInt8(NTF_USE)

@@ -22,7 +22,7 @@ public final class NetworkMonitor: Sendable {
     case neighbour(Neighbour)
     case neighbourGone(linkIndex: Int32, address: IPAddress)
     /// Changes were lost (ENOBUFS of netlink(7)): all tables are to be read anew, neighbours too. Stands for the other
-    /// events of its burst.
+    /// events of its burst; told when the kernel tells of new changes again.
     case overrun
   }
 

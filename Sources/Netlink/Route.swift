@@ -98,9 +98,8 @@ public struct Route: Hashable, Sendable {
     self.mtu = mtu
     self.isOnLink = isOnLink
     self.multipath = multipath
-    self.scope =
-      scope
-      ?? .usual(kind, isIPv6: destination.isIPv6, hasGateway: gateway != nil || multipath.contains { $0.gateway != nil })
+    let hasGateway = gateway != nil || multipath.contains { $0.gateway != nil }
+    self.scope = scope ?? .usual(kind, isIPv6: destination.isIPv6, hasGateway: hasGateway)
   }
 }
 

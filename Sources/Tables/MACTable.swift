@@ -160,7 +160,7 @@ func zeroed<Value: BitwiseCopyable>(_ count: Int) -> UnsafeMutablePointer<Value>
 }
 
 /// One step of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-private func scrambled(_ seed: UInt64) -> UInt64 {
+func scrambled(_ seed: UInt64) -> UInt64 {
   var z = seed &+ 0x9E37_79B9_7F4A_7C15
   z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
   z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB

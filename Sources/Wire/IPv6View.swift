@@ -56,6 +56,10 @@ public struct IPv6UpperLayer: ~Escapable {
   /// From the fixed header's start, in bytes.
   public let offset: Int
   public let isFragment: Bool
+  /// Behind this fragment there is another.
+  public let hasMoreFragments: Bool
+  /// Of the packet's fragments; 0 where it is none.
+  public let identification: UInt32
   /// Where `bytes` belongs in the whole packet, in bytes from its fragmentable part. Other than 0, `bytes` does not
   /// begin with a header.
   public let fragmentPosition: Int
@@ -70,6 +74,7 @@ public struct IPv6UpperLayer: ~Escapable {
     var offset = 0
     var headerCount = 0
     var fragment: UInt16?
+    var identification: UInt32 = 0
     // Behind the header of a fragment that is not the first stands data, no header.
     while header.isIPv6Extension && (fragment ?? 0) & IPv6UpperLayer.fragmentPositionMask == 0 {
       guard headerCount < IPv6UpperLayer.extensionHeaderCountMax, offset &+ 8 <= payload.byteCount else { return nil }
@@ -78,6 +83,7 @@ public struct IPv6UpperLayer: ~Escapable {
       switch header {
       case .fragment:
         fragment = payload.uint16(at: offset &+ 2)
+        identification = payload.uint32(at: offset &+ 4)
         length = 8
       case .authentication: length = (lengthField &+ 2) &* 4  // RFC 4302, 2.2
       default: length = (lengthField &+ 1) &* 8
@@ -90,6 +96,8 @@ public struct IPv6UpperLayer: ~Escapable {
     self.protocol = header
     self.offset = IPv6View.headerLength &+ offset
     isFragment = fragment != nil
+    hasMoreFragments = (fragment ?? 0) & 1 != 0
+    self.identification = identification
     fragmentPosition = Int((fragment ?? 0) & IPv6UpperLayer.fragmentPositionMask)
     bytes = payload.extracting(droppingFirst: offset)
   }

@@ -4,19 +4,29 @@ import Glibc
 /// Sends back what it gets, over TCP and UDP.
 ///
 /// Every connection has a thread that blocks in its own receive call: an event loop would add its wake-up to the
-/// round trip that is being measured.
+/// round trip that is being measured. Where connections are what is measured, a thread made for each would be most of it:
+/// `--threads` has them taken by threads that are there.
 struct Echo: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Send back what arrives, over TCP and UDP.")
 
   private static let longestMessage = 65_536
-  private static let backlog: Int32 = 64
+  private static let backlog: Int32 = 1024
+  private static let threadLimit = 1024
   private static let pollMilliseconds: Int32 = 100
 
   @Argument var port: UInt16
   @Option(help: "End after this time.") var seconds = 3600.0
   @Flag(help: "End when standard input closes.") var untilEOF = false
+  @Option(help: "Threads that take connections, one at a time each; unless told, a new one for each connection.")
+  var threads: Int?
   @OptionGroup var transmission: TransmissionControl
   @OptionGroup var placement: Placement
+
+  func validate() throws {
+    if let threads, !(1...Self.threadLimit).contains(threads) {
+      throw ValidationError("--threads must be 1 to \(Self.threadLimit)")
+    }
+  }
 
   func run() throws {
     try placement.apply()
@@ -28,7 +38,11 @@ struct Echo: ParsableCommand {
 
     let (datagram, listener) = (datagrams.descriptor, connections.descriptor)
     try LoadThread.startDetached { Self.echoDatagrams(on: datagram) }
-    try LoadThread.startDetached { Self.acceptConnections(on: listener) }
+    if let threads {
+      for _ in 0..<threads { try LoadThread.startDetached { Self.takeConnections(on: listener) } }
+    } else {
+      try LoadThread.startDetached { Self.acceptConnections(on: listener) }
+    }
     reportReady()
     try waitForEnd()
     // The threads still use both sockets: leave without closing them.
@@ -63,6 +77,14 @@ struct Echo: ParsableCommand {
       } catch {
         close(descriptor)
       }
+    }
+  }
+
+  /// One after the other, each to its end.
+  private static func takeConnections(on listener: Int32) {
+    while true {
+      let descriptor = accept4(listener, __SOCKADDR_ARG(), nil, Int32(SOCK_CLOEXEC.rawValue))
+      if descriptor >= 0 { echoStream(Socket(owning: descriptor)) }
     }
   }
 

@@ -16,6 +16,13 @@ struct LatencyHistogram {
     maximum = max(maximum, nanoseconds)
   }
 
+  /// Counts what another has counted as well.
+  mutating func add(_ other: LatencyHistogram) {
+    for index in counts.indices { counts[index] += other.counts[index] }
+    total += other.total
+    maximum = max(maximum, other.maximum)
+  }
+
   /// The duration that the given share (0 to 1) of all was no longer than; 0 when nothing was recorded.
   func percentile(_ share: Double) -> Double {
     let rank = max(1, UInt64((share * Double(total)).rounded(.up)))

@@ -14,7 +14,8 @@ struct MartletLoad: ParsableCommand {
       UDP 8) and over IPv6 62 bytes, so --payload 18 makes the shortest Ethernet frame of 60 bytes.
       """,
     subcommands: [
-      Flood.self, Sink.self, Echo.self, Latency.self, Stream.self, StreamSink.self, VerifySend.self, VerifyReceive.self,
+      Flood.self, Sink.self, Echo.self, Latency.self, Connect.self, Sessions.self, Stream.self, StreamSink.self,
+      VerifySend.self, VerifyReceive.self,
       MACLearn.self, MACProbe.self,
       MACCount.self,
     ])

@@ -112,6 +112,10 @@ extension StandInDataPlane {
     return shownSessions.withLock { $0 }
   }
 
+  func restoreSessions() throws(ControlError) -> (restored: Int, of: Int) {
+    try step("restoreSessions") { _ throws(ControlError) in (0, 0) }
+  }
+
   func flushSessions() throws(ControlError) {
     try step("flushSessions") { state throws(ControlError) in state.routing.flushCount += 1 }
   }

@@ -31,6 +31,16 @@ import Testing
     #expect(Set(percentiles).count > 90)
   }
 
+  @Test func addsWhatAnotherHasCounted() {
+    var (one, other) = (LatencyHistogram(), LatencyHistogram())
+    for value in UInt64(1)...50 { one.record(value) }
+    for value in UInt64(51)...100 { other.record(value) }
+    one.add(other)
+    #expect(one.total == 100)
+    #expect(one.percentile(0.5) == 50)
+    #expect(one.maximum == 100)
+  }
+
   @Test func emptyHasNoPercentile() {
     #expect(LatencyHistogram().percentile(0.5) == 0)
   }

@@ -101,7 +101,10 @@ struct RouteTests {
       let route = Route(destination: AddressFamily.ipv4.everything, linkIndex: link)
       try socket.addRoute(route)
       let main = try socket.routes(.ipv4, table: Route.Table.main)
-      #expect(main == [route, Route(destination: try prefix("10.1.0.0/24"), linkIndex: link, origin: .kernel)])
+      let connected = Route(
+        destination: try prefix("10.1.0.0/24"), linkIndex: link, origin: .kernel, preferredSource: IPAddress("10.1.0.2")
+      )
+      #expect(main == [route, connected])
       let local = try socket.routes(.ipv4, table: Route.Table.local)
       #expect(local.map(\.kind) == [.local, .broadcast])
       #expect(try socket.routes(.ipv4).count == main.count + local.count)

@@ -25,14 +25,13 @@ def measure(name: str, options: Namespace) -> Results:
     if suite.is_timed and (remark := busy_remark()):
         progress(f"Warning: {remark}")
         results.remarks.append(remark)
-    present = []
-    for contender in options.contenders if suite.is_timed else []:
+    chosen = []
+    for contender in suite.choose(options.contenders):
         if reason := contender.missing():
             results.leave_out(contender.name, "all", reason)
             progress(f"left out: {contender.name}: {reason}")
         else:
-            present.append(contender)
-    chosen = suite.choose(present)
+            chosen.append(contender)
     results.entries = [Entry.of(contender) for contender in chosen]
     suite.run(chosen, conditions, results)
     return results
@@ -55,11 +54,16 @@ def show(results: Results, options: Namespace):
             (options.output / f"{results.suite}.{form}").write_text(text)
 
 
+def debian_packages(options: Namespace) -> set[str]:
+    """What the chosen suites' contenders want installed; or, with --archives, unpacked."""
+    chosen = [contender for name in options.suites for contender in SUITES[name].choose(options.contenders)]
+    return {package for c in chosen for package in (c.archives if options.archives else c.packages)}
+
+
 def main() -> int:
     options = parse()
-    if options.packages:
-        timed = any(SUITES[name].is_timed for name in options.suites)
-        print(*sorted({package for contender in options.contenders for package in contender.packages if timed}))
+    if options.packages or options.archives:
+        print(*sorted(debian_packages(options)))
         return 0
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # inherited by every switch: a port is a descriptor

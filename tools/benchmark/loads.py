@@ -10,14 +10,18 @@ from pathlib import Path
 from .cpu import busy_cpu_seconds
 from .metrics import Conditions
 from .namespaces import Host
-from .processes import ProgramFailed
+from .ports import LOAD_PORT, STREAM_PORT
+from .processes import Background, ProgramFailed
 
-STREAM_PORT, LOAD_PORT = 5201, 7000
 REQUEST_PAYLOAD = 64  # bytes
 SERVER_SECONDS = 3600
 DRAIN_SECONDS = 0.2  # for what is still queued when the sender has ended
 SLACK_SECONDS = 30.0
 BULK_START_BYTES = 10_000_000  # past TCP's slow start
+CONCURRENCY = 8  # connections at the same time
+FAILED_SHARE = 0.001  # of connections; more says that something is broken
+SESSION_RATE = 150_000  # datagrams per second
+SESSION_PASSES = 2
 
 
 Pair = tuple[Host, Host]  # a client and a server
@@ -107,13 +111,15 @@ class RoundTrips:
     cpu: float  # of the whole machine, for one round trip
 
 
-def round_trips(client: Host, server: Host, conditions: Conditions, cpus: tuple[int, int] | None) -> RoundTrips:
-    """cpus: what client and server are pinned to; None leaves them free."""
-    load, port = conditions.load, str(LOAD_PORT)
+def round_trips(
+    client: Host, server: Host, conditions: Conditions, cpus: tuple[int, int] | None, number: int = LOAD_PORT
+) -> RoundTrips:
+    """cpus: what client and server are pinned to; None leaves them free. number: of the server's port."""
+    load, port = conditions.load, str(number)
     control = ("--congestion-control", conditions.congestion_control)
     client_cpu, server_cpu = [("--cpu", str(cpu)) for cpu in cpus] if cpus else [(), ()]
     command = (load, "echo", port, "--seconds", str(SERVER_SECONDS), *server_cpu, *control)
-    with server.namespace.start_server("tcp", LOAD_PORT, *command):
+    with server.namespace.start_server("tcp", number, *command):
         before = busy_cpu_seconds()
         output = client.namespace.run(
             *(load, "latency", "tcp", server.address, port, "--payload", str(REQUEST_PAYLOAD)),
@@ -124,6 +130,75 @@ def round_trips(client: Host, server: Host, conditions: Conditions, cpus: tuple[
     figures = json.loads(output)
     cpu = spent / max(1, figures["round_trips"]) * 1e6
     return RoundTrips(figures["p50_us"], figures["p99_us"], figures["p999_us"], cpu)
+
+
+@dataclass(frozen=True)
+class NewConnections:
+    """Connect, request, response, close. Times in microseconds, for all four."""
+
+    per_second: float
+    p50: float
+    p99: float
+    cpu: float  # of the whole machine, for one connection
+
+
+def new_connections(client: Host, server: Host, conditions: Conditions, number: int = LOAD_PORT) -> NewConnections:
+    """number: of the server's port."""
+    control = ("--congestion-control", conditions.congestion_control)
+    threads = str(CONCURRENCY)
+    serve = (conditions.load, "echo", str(number), "--threads", threads, "--seconds", str(SERVER_SECONDS), *control)
+    with server.namespace.start_server("tcp", number, *serve):
+        before = busy_cpu_seconds()
+        output = client.namespace.run(
+            *(conditions.load, "connect", server.address, str(number), "--concurrency", threads),
+            *("--payload", str(REQUEST_PAYLOAD), "--seconds", str(conditions.seconds), *control),
+            timeout=conditions.seconds + SLACK_SECONDS,
+        )
+        spent = busy_cpu_seconds() - before
+    figures = json.loads(output)
+    if not figures["connections"]:
+        raise ProgramFailed(f"no connection to {server.address} was answered")
+    if figures["failed"] > figures["connections"] * FAILED_SHARE:
+        raise ProgramFailed(f"{figures['failed']} connections failed beside {figures['connections']} that did not")
+    cpu = spent / figures["connections"] * 1e6
+    return NewConnections(figures["connections_per_second"], figures["p50_us"], figures["p99_us"], cpu)
+
+
+@contextmanager
+def sink(server: Host, conditions: Conditions) -> Iterator[Background]:
+    """What comes to LOAD_PORT by UDP is taken, and counted."""
+    command = (conditions.load, "sink", str(LOAD_PORT), "--seconds", str(SERVER_SECONDS))
+    with server.namespace.start_server("udp", LOAD_PORT, *command) as program:
+        yield program
+
+
+def make_sessions(client: Host, server: Host, conditions: Conditions, count: int):
+    """A datagram from each of so many sources, slowly enough to lose none, and once more for those that were lost."""
+    with sink(server, conditions):
+        for _ in range(SESSION_PASSES):
+            client.namespace.run(
+                *(conditions.load, "sessions", server.address, str(LOAD_PORT), "--count", str(count)),
+                *("--rate", str(SESSION_RATE)),
+                timeout=count / SESSION_RATE + SLACK_SECONDS,
+            )
+        time.sleep(DRAIN_SECONDS)
+
+
+def spread_frames(client: Host, server: Host, conditions: Conditions, count: int, payload: int) -> Delivery:
+    """UDP as fast as it goes, each datagram from another of so many sources."""
+    with sink(server, conditions) as receiving:
+        before = busy_cpu_seconds()
+        output = client.namespace.run(
+            *(conditions.load, "sessions", server.address, str(LOAD_PORT), "--count", str(count)),
+            *("--payload", str(payload), "--seconds", str(conditions.seconds)),
+            timeout=conditions.seconds + SLACK_SECONDS,
+        )
+        spent = busy_cpu_seconds() - before
+        time.sleep(DRAIN_SECONDS)
+        receiver, sender = json.loads(receiving.stop()), json.loads(output)
+    return Delivery(
+        sender["sent"], sender["datagrams_per_second"], receiver["received"], receiver["datagrams_per_second"], spent
+    )
 
 
 def parallel_small_frames(pairs: list[Pair], conditions: Conditions, payload: int) -> float:

@@ -25,6 +25,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--render", type=Path, nargs="+", metavar="JSON", help="measure nothing; show these results")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
     parser.add_argument("--packages", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--archives", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--instructions", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--binaries", type=Path, default=Path(), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -44,6 +44,22 @@ install_peers() {
   done
 }
 
+# unpack_archives PACKAGE...: below .build, without installing them: what a package sets up and starts is not wanted, only a
+# program of it. One that cannot be had is no failure, as above.
+unpack_archives() {
+  for package in "$@"; do
+    unpacked=$tree/.build/peers
+    if [ -e "$unpacked/$package.unpacked" ] || ! command -v dpkg-deb >/dev/null; then continue; fi
+    say "unpacking $package"
+    mkdir -p "$unpacked/archives"
+    # shellcheck disable=SC2015 # either step may fail
+    (cd "$unpacked/archives" && apt-get -qq download "$package") >/dev/null 2>&1 </dev/null &&
+      dpkg-deb -x "$unpacked/archives/$package"_*.deb "$unpacked" && : >"$unpacked/$package.unpacked" ||
+      say "$package could not be unpacked"
+    rm -rf "$unpacked/archives"
+  done
+}
+
 # stop_services PACKAGE: Debian starts a service when it is installed; the benchmark starts what it needs by itself.
 stop_services() {
   if [ ! -d /run/systemd/system ]; then return; fi

@@ -1,16 +1,20 @@
-"""The switches that are measured, in the order in which they take their turns. The first is the base of all ratios."""
+"""What is measured, in the order in which they take their turns. The first is the base of all ratios."""
 
 from pathlib import Path
 
 from .contender import Contender, NotApplicable
+from .docker_proxy import DockerProxy
 from .kernel_bridge import KernelBridge
+from .kernel_router import KernelRouter, RuleRouter
 from .martlet import Martlet
+from .martlet_router import MartletRouter
 from .open_vswitch import OpenVSwitch
 from .prototype import Prototype
+from .router import Router
 from .testpmd import TestPMD
 from .vde import VDESwitch
 
-__all__ = ["Contender", "KernelBridge", "Martlet", "NotApplicable", "contenders"]
+__all__ = ["Contender", "KernelBridge", "Martlet", "NotApplicable", "Router", "contenders", "routers", "switches"]
 
 
 def contenders(binaries: Path, prototype: Path | None) -> dict[str, Contender]:
@@ -25,4 +29,23 @@ def contenders(binaries: Path, prototype: Path | None) -> dict[str, Contender]:
         "ovs-xdp": OpenVSwitch(over_xdp=True),
         "testpmd": TestPMD(),
         "vde": VDESwitch(),
+        "nft-rules": RuleRouter(),
+        "docker-proxy": DockerProxy(),
     }
+
+
+def switches(contenders: list[Contender]) -> list[Contender]:
+    return [contender for contender in contenders if contender.is_switch]
+
+
+def routers(contenders: list[Contender]) -> list[Router]:
+    """Those that are routers, and of switches that can be routers too the router."""
+    found: list[Router] = []
+    for contender in contenders:
+        if isinstance(contender, Router):
+            found.append(contender)
+        elif isinstance(contender, KernelBridge) and not contender.call_iptables:
+            found.append(KernelRouter())
+        elif isinstance(contender, Martlet) and contender.workers is None:
+            found.append(MartletRouter(contender.binaries, contender.tell))
+    return found

@@ -32,7 +32,9 @@ class Contender:
     stem: str  # of the names of its namespaces
     is_peer = True  # a switch in user space that Martlet is set against
     packages: tuple[str, ...] = ()  # Debian's, beyond those of tools/lib/packages.sh
+    archives: tuple[str, ...] = ()  # packages that are unpacked below .build, not installed
     programs: tuple[str, ...] = ()
+    is_switch = True  # joins hosts at layer 2
     most_hosts = MOST_HOSTS
     connects_one_by_one = True  # hosts can be added while it runs
     shares_table = False  # it learns addresses by the same code as another contender

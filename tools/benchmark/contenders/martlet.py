@@ -38,6 +38,13 @@ class Martlet(Contender):
         return Martlet(self.binaries, self.tell, addresses)
 
     def start(self):
+        self.start_daemon()
+        options = ["--no-gateway", "--subnet", SUBNET4, "--subnet", SUBNET6]
+        if self.table_limit is not None:
+            options += ["--fdb-limit", str(self.table_limit)]
+        self.command("network", "create", self.NETWORK, *options)
+
+    def start_daemon(self):
         places = {"--state-dir": "state", "--socket": "sock", "--run-dir": "run"}
         arguments = [word for flag, name in places.items() for word in (flag, str(self.directory / name))]
         self.switch = self.create_namespace(f"{self.stem}-switch")
@@ -49,10 +56,6 @@ class Martlet(Contender):
         daemon = self.switch.start(self.binaries / "martletd", *arguments)
         self.processes.append(daemon)
         daemon.wait_for_line("ready")
-        options = ["--no-gateway", "--subnet", SUBNET4, "--subnet", SUBNET6]
-        if self.table_limit is not None:
-            options += ["--fdb-limit", str(self.table_limit)]
-        self.command("network", "create", self.NETWORK, *options)
 
     def create_sandbox(self, number: int) -> Namespace:
         sandbox = f"{self.stem}-host{number}"
@@ -80,6 +83,7 @@ class Martlet(Contender):
                 self.command("shutdown", "--purge")
             except ProgramFailed as failure:
                 print(f"martlet shutdown --purge failed: {failure}", file=sys.stderr)
-        if left := [host.namespace.name for host in self.hosts if host.namespace.exists()]:
+        sandboxes = [host.namespace for host in self.hosts if host.namespace not in self.namespaces]
+        if left := [sandbox.name for sandbox in sandboxes if sandbox.exists()]:
             print(f"martlet shutdown --purge left {', '.join(left)} behind", file=sys.stderr)
         super().tear_down()

@@ -5,7 +5,7 @@ from typing import Protocol
 from ..contenders import Contender
 from ..metrics import Conditions
 from ..results import Results
-from . import l2, mac, micro, scale
+from . import l2, mac, micro, nat, scale
 
 
 class Suite(Protocol):
@@ -14,10 +14,10 @@ class Suite(Protocol):
     is_timed: bool  # its figures are of time, on switches that take turns
 
     def choose(self, contenders: list[Contender]) -> list[Contender]:
-        """Those of the suite, from those that were asked for and are there."""
+        """Those of the suite, from those that were asked for; the first is the base of its ratios."""
 
     def run(self, contenders: list[Contender], conditions: Conditions, results: Results):
         """Measures, and enters into the results what was found and what was left out."""
 
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (l2.SUITE, scale.SUITE, mac.SUITE, micro.SUITE)}
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (l2.SUITE, nat.SUITE, scale.SUITE, mac.SUITE, micro.SUITE)}

@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from itertools import count
 
-from ..contenders import Contender
+from ..contenders import Contender, switches
 from ..loads import DRAIN_SECONDS, SERVER_SECONDS, SLACK_SECONDS
 from ..metrics import Conditions, Figures, Group, Measurement, Metric
 from ..namespaces import Host
@@ -106,7 +106,7 @@ def count_frames(host: Host, conditions: Conditions, addresses: int, seed: int) 
 def variants(contenders: list[Contender]) -> list[Contender]:
     """Those with a table of their own; where its size can be set, with a larger one too."""
     chosen = []
-    for contender in contenders:
+    for contender in switches(contenders):
         if contender.shares_table:
             continue
         larger = contender.larger(LARGER_TABLE)

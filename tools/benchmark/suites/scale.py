@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from statistics import median
 
-from ..contenders import Contender, KernelBridge
+from ..contenders import Contender, KernelBridge, switches
 from ..contenders.contender import FIRST_NUMBER
 from ..cpu import busy_share
 from ..loads import Pair, parallel_bulk, parallel_small_frames
@@ -54,7 +54,7 @@ class ScaleSuite:
 
     def choose(self, contenders: list[Contender]) -> list[Contender]:
         """br_netfilter costs the same for any number of ports."""
-        return [c for c in contenders if not (isinstance(c, KernelBridge) and c.call_iptables)]
+        return [c for c in switches(contenders) if not (isinstance(c, KernelBridge) and c.call_iptables)]
 
     def run(self, contenders: list[Contender], conditions: Conditions, results: Results):
         turns = [

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from ..contenders import Contender, NotApplicable
+from ..contenders import Contender, NotApplicable, switches
 from ..contenders.contender import MTU
 from ..metrics import Conditions, Figures, Measurement
 from ..processes import ProgramFailed
@@ -22,6 +22,7 @@ class Stage:
     hosts: int
     measurements: list[Measurement]
     most_rounds: int | None = None  # where one takes long, and differs little from the next
+    takes: Callable[[Contender], bool] = lambda contender: True
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,12 @@ class StagedSuite:
     name: str
     title: str
     stages: Callable[[], list[Stage]]
-    choose: Callable[[list[Contender]], list[Contender]] = list
+    choose: Callable[[list[Contender]], list[Contender]] = switches
     is_timed: bool = True
 
     def run(self, contenders: list[Contender], conditions: Conditions, results: Results):
         for stage in self.stages():
-            with standing(contenders, stage.hosts, results) as present:
+            with standing(list(filter(stage.takes, contenders)), stage.hosts, results) as present:
                 run_stage(stage, present, conditions, results)
 
 
@@ -53,7 +54,7 @@ def standing(contenders: list[Contender], hosts: int, results: Results) -> Itera
                 make_alike(contender)
                 require_reachable(contender)
                 contender.freeze()
-            except ProgramFailed as failure:
+            except (ProgramFailed, NotApplicable) as failure:
                 if contender.name == results.base:
                     raise
                 give_up(contender, f"{hosts} hosts", failure, results)
@@ -126,7 +127,7 @@ def take_turn(measurement: Measurement, contender: Contender, conditions: Condit
     return {}
 
 
-def give_up(contender: Contender, what: str, failure: ProgramFailed, results: Results, for_good: bool = False):
+def give_up(contender: Contender, what: str, failure: Exception, results: Results, for_good: bool = False):
     results.leave_out(contender.name, what, str(failure), for_good)
     progress(f"left out: {contender.name}, {what}: {failure}")
 

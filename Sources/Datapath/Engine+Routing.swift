@@ -1,0 +1,176 @@
+import Tables
+import Wire
+
+/// How a network is routed, for `Engine.setGateway`.
+public struct GatewayOptions: Sendable, Equatable {
+  public var mac: MACAddress
+  /// Of the host's interface on the network; `Engine.none`: there is none.
+  public var port: UInt16
+  /// Bytes of an IP packet.
+  public var mtu: Int
+  /// With the subnet's length, at most one a family.
+  public var addresses: [IPPrefix]
+  /// Sources are translated to an external address on the way out.
+  public var translatesIPv4: Bool
+  public var translatesIPv6: Bool
+  /// Its addresses can be reached from outside as they are.
+  public var isOpen: Bool
+  /// External addresses to be translated to, at most one a family; without, the first of the family.
+  public var outbound: [IPAddress]
+
+  public init(
+    mac: MACAddress, port: UInt16 = Engine.none, mtu: Int = 1500, addresses: [IPPrefix], translatesIPv4: Bool = true,
+    translatesIPv6: Bool = false, isOpen: Bool = false, outbound: [IPAddress] = []
+  ) {
+    (self.mac, self.port, self.mtu, self.addresses) = (mac, port, mtu, addresses)
+    (self.translatesIPv4, self.translatesIPv6) = (translatesIPv4, translatesIPv6)
+    (self.isOpen, self.outbound) = (isOpen, outbound)
+  }
+}
+
+// What the router decides, carried out and counted. A frame that the router takes out of a network counts as `routedOut`
+// there, one that it puts into a network as `routedIn`; one that comes back into its own network is neither.
+extension Engine {
+  // MARK: Frames
+
+  @inlinable
+  mutating func routeOutward<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, network: Int, now: UInt32, into output: inout Output
+  ) {
+    guard router != nil else {
+      if !output.handToRouter(frame) { countDrop(.routerQueueFull, at: frame.port) }
+      return
+    }
+    carryOut(outwardVerdict(frame, network: network, now: now), frame, from: network, into: &output)
+  }
+
+  @inlinable
+  mutating func routeInward<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, now: UInt32, into output: inout Output
+  ) {
+    let base = Int(frame.port) &* PortCounter.count
+    portCounters.handle.add(base &+ PortCounter.rxFrames.rawValue)
+    portCounters.handle.add(
+      base &+ PortCounter.rxBytes.rawValue, UInt64(max(0, Int(frame.length) &- Self.headerLength)))
+    carryOut(inwardVerdict(frame, now: now), frame, from: Int(Self.none), into: &output)
+  }
+
+  /// Frames that other workers have received and handed over, in order.
+  @inlinable
+  public mutating func processHandedOver<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, now: UInt32, into output: inout Output
+  ) {
+    let network = ports[Int(frame.port)].network
+    guard network != Self.none, router != nil else { return }
+    carryOut(outwardVerdict(frame, network: Int(network), now: now), frame, from: Int(network), into: &output)
+  }
+
+  @usableFromInline
+  func outwardVerdict(_ frame: FrameDescriptor, network: Int, now: UInt32) -> RoutingVerdict {
+    router!.pointee.fromNetwork(frame, network: network, now: now)
+  }
+
+  @usableFromInline
+  func inwardVerdict(_ frame: FrameDescriptor, now: UInt32) -> RoutingVerdict {
+    guard let router, Int(frame.length) >= Self.headerLength + Self.ethernetHeaderLength else { return .drop(.runt) }
+    return router.pointee.fromUplink(frame, now: now)
+  }
+
+  @inlinable
+  mutating func carryOut<Output: FrameOutput & ~Copyable>(
+    _ verdict: RoutingVerdict, _ frame: FrameDescriptor, from network: Int, into output: inout Output
+  ) {
+    switch verdict {
+    case .forward(let port):
+      countRouted(from: network, to: port)
+      output.transmitRouted(frame, to: port)
+    case .held: countRouted(from: network, to: Self.none)
+    case .drop(let reason): countDrop(reason, at: frame.port)
+    }
+    sendLeaving(into: &output)
+  }
+
+  /// Sends what the router has made, or held until now.
+  @inlinable
+  public mutating func sendLeaving<Output: FrameOutput & ~Copyable>(into output: inout Output) {
+    while let (frame, place) = nextLeaving() {
+      countRouted(from: Int(Self.none), to: frame.port)
+      if !output.transmitCopy(of: frame, to: frame.port) { countDrop(.queueFull, at: frame.port) }
+      router!.pointee.giveBack(place)
+    }
+  }
+
+  @usableFromInline
+  func nextLeaving() -> (frame: FrameDescriptor, place: UInt16)? { router?.pointee.nextLeaving() }
+
+  @usableFromInline
+  func countRouted(from network: Int, to port: UInt16) {
+    let target = port == Self.none ? Int(Self.none) : Int(ports[Int(port)].network)
+    guard target != network else { return }
+    let counters = networkCounters.handle
+    if network != Int(Self.none) {
+      counters.add(network &* NetworkCounter.count &+ NetworkCounter.routedOut.rawValue)
+    }
+    if target != Int(Self.none) {
+      counters.add(target &* NetworkCounter.count &+ NetworkCounter.routedIn.rawValue)
+    }
+  }
+
+  @usableFromInline
+  func countDrop(_ reason: DropReason, at port: UInt16) {
+    portCounters.handle.add(Int(port) &* PortCounter.count &+ PortCounter.drops.rawValue &+ Int(reason.rawValue))
+  }
+
+  // MARK: What the control plane changes
+
+  /// Gives this engine the router, or takes it away. Its owner is whoever made it.
+  public mutating func setRouter(_ router: UnsafeMutablePointer<Router>?) { self.router = router }
+
+  /// Takes the index as the uplink's port.
+  public mutating func addUplink(_ index: UInt16) {
+    precondition(!ports[Int(index)].isTaken)
+    ports[Int(index)] = Port()
+    ports[Int(index)].isTaken = true
+    ports[Int(index)].isUplink = true
+  }
+
+  /// From here on IP packets to the gateway's MAC address are the router's, or with nil are frames as any other.
+  public mutating func setGateway(_ options: GatewayOptions?, network: UInt16) {
+    precondition(isNetwork[Int(network)])
+    networks[Int(network)].routedMAC = options?.mac.bits ?? 0
+    router?.pointee.setGateway(options.map(Gateway.init), network: network)
+  }
+
+  /// Once a second.
+  public mutating func tickRouter(now: UInt32) {
+    guard let router else { return }
+    router.pointee.tick(now: now)
+    let port = router.pointee.uplink.port
+    guard port != Self.none else { return }
+    let base = Int(port) * PortCounter.count + PortCounter.drops.rawValue
+    let lost = router.pointee.takeLost()
+    portCounters.handle.add(base + Int(DropReason.neighbourUnresolved.rawValue), lost.unresolved)
+    portCounters.handle.add(base + Int(DropReason.fragmentRefused.rawValue), lost.fragments)
+  }
+}
+
+extension Gateway {
+  fileprivate init(_ options: GatewayOptions) {
+    self.init()
+    isRouted = true
+    mac = options.mac.bits
+    port = options.port
+    mtu = UInt16(clamping: options.mtu)
+    (translatesIPv4, translatesIPv6, isOpen) = (options.translatesIPv4, options.translatesIPv6, options.isOpen)
+    for prefix in options.addresses {
+      if prefix.isIPv6 {
+        (address6, length6) = (prefix.address.mapped, UInt8(prefix.length))
+      } else {
+        (address4, length4) = (prefix.address.mapped, UInt8(prefix.length + 96))
+      }
+    }
+    for address in options.outbound {
+      if address.isIPv6 { outbound6 = address.mapped } else { outbound4 = address.mapped }
+    }
+  }
+}

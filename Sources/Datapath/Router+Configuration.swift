@@ -1,0 +1,251 @@
+import Tables
+import Wire
+
+// What the control plane tells the router, on its thread, between two bursts.
+extension Router {
+  /// Ranges of published ports.
+  public static let publicationCapacity = 16_384
+
+  // MARK: The uplink
+
+  /// Sessions of external addresses that have gone end, and published ports are given to those that came.
+  public mutating func setUplink(_ new: RouterUplink, claims: PortClaims) {
+    uplink = Uplink(port: new.port, mac: new.mac.bits, mtu: new.mtu)
+    sessions.mappings.claims = claims
+    for slot in 0..<PortClaims.slots {
+      let address = new.externals.first { $0.slot == slot }?.address ?? 0
+      if externals[slot] != address {
+        let gone = externals[slot]
+        clear(slot: slot)
+        if gone != 0 { sessions.removeAll { $0.external == gone } }
+        externals[slot] = address
+        for number in 0..<publicationsInUse where publications[number].isTaken { offer(number, at: slot) }
+      }
+      if address != 0 { sessions.mappings.setPool(slot: slot, new.ports) }
+    }
+    generation &+= 1
+  }
+
+  private mutating func clear(slot: Int) {
+    for number in 0..<publicationsInUse where publications[number].slots & 1 << UInt16(slot) != 0 {
+      let ports = publications[number].firstHostPort...publications[number].lastHostPort
+      sessions.mappings.unpublish(ports, slot: slot, plane: PortClaims.Plane(protocol: publications[number].protocol))
+      publications[number].slots &= ~(1 << UInt16(slot))
+    }
+  }
+
+  /// All sessions end, and nothing is published any more. Gateways, hosts and routes stay.
+  public mutating func removeUplink() {
+    for number in 0..<publicationsInUse where publications[number].isTaken { withdraw(number) }
+    sessions.removeAll { _ in true }
+    for slot in 0..<PortClaims.slots { externals[slot] = 0 }
+    sessions.mappings.claims = nil
+    uplink = Uplink()
+    generation &+= 1
+  }
+
+  /// - Returns: the routes before: to be freed by another thread.
+  public mutating func setRoutes(_ new: consuming RoutingTable) -> RoutingTable {
+    swap(&routes, &new)
+    generation &+= 1
+    return new
+  }
+
+  // MARK: Networks and endpoints
+
+  /// nil: the network is not routed, and its sessions end.
+  mutating func setGateway(_ gateway: Gateway?, network: UInt16) {
+    let old = gateways[Int(network)]
+    gateways[Int(network)] = gateway ?? Gateway()
+    if old.isRouted,
+      gateway == nil || old.translatesIPv4 != gateway!.translatesIPv4
+        || old.translatesIPv6 != gateway!.translatesIPv6
+    {
+      sessions.removeAll { old.holds($0.inside, isIPv6: $0.inside >> 32 != 0xFFFF) }
+    }
+    generation &+= 1
+  }
+
+  /// An endpoint's address. Whatever was seen there before gives way.
+  /// - Returns: false where there is no room.
+  public mutating func addHost(_ address: UInt128, mac: MACAddress, port: UInt16, network: UInt16) -> Bool {
+    let known = hosts.find(address)
+    if known != 0 {
+      sessions.removeAll(owner: hosts[known].pointee.port) { $0.inside == address }
+      hosts.remove(known)
+    }
+    let host = RouterHost(address: address, mac: mac.bits, port: port, network: network, isConfigured: true)
+    return hosts.insert(host) != 0
+  }
+
+  /// All that hangs on a port of the switch goes: its addresses, sessions, mappings and published ports.
+  public mutating func removePort(_ port: UInt16) {
+    while publicationsOfPort[Int(port)] != 0 { withdraw(Int(publicationsOfPort[Int(port)] - 1)) }
+    sessions.removeAll(owner: port)
+    hosts.removeAll(port: port)
+  }
+
+  // MARK: Published ports
+
+  /// Publishes ports of an endpoint. An outbound mapping that has one of them ends with its sessions.
+  /// - Parameter hostAddress: 0: every external address of the family.
+  /// - Returns: false where there are `publicationCapacity` already, or the address inside is nobody's.
+  public mutating func publish(
+    protocol: UInt8, hostAddress: UInt128, hostPorts: ClosedRange<UInt16>, address: UInt128, firstPort: UInt16
+  ) -> Bool {
+    let host = hosts.find(address)
+    guard host != 0, let number = freePublication() else { return false }
+    var publication = Publication()
+    publication.isTaken = true
+    publication.protocol = `protocol`
+    publication.firstHostPort = hostPorts.lowerBound
+    publication.lastHostPort = hostPorts.upperBound
+    publication.firstPort = firstPort
+    publication.address = address
+    publication.hostAddress = hostAddress
+    publication.owner = hosts[host].pointee.port
+    publication.next = publicationsOfPort[Int(publication.owner)]
+    publicationsOfPort[Int(publication.owner)] = UInt32(number) + 1
+    publications[number] = publication
+    publicationsInUse = max(publicationsInUse, number + 1)
+    for slot in 0..<PortClaims.slots { offer(number, at: slot) }
+    return true
+  }
+
+  private func freePublication() -> Int? {
+    if publicationsInUse < Self.publicationCapacity { return publicationsInUse }
+    return (0..<Self.publicationCapacity).first { !publications[$0].isTaken }
+  }
+
+  /// The number of the publication of an endpoint's port, or nil. Costs a step for each of the endpoint's publications.
+  func publication(of address: UInt128, port: UInt16, protocol: UInt8, owner: UInt16) -> Int? {
+    var next = publicationsOfPort[Int(owner)]
+    while next != 0 {
+      let publication = publications[Int(next - 1)]
+      if publication.address == address && publication.protocol == `protocol` && publication.hostPort(of: port) != nil {
+        return Int(next - 1)
+      }
+      next = publication.next
+    }
+    return nil
+  }
+
+  private mutating func offer(_ number: Int, at slot: Int) {
+    let publication = publications[number]
+    let address = externals[slot]
+    let isSameFamily = (address >> 32 == 0xFFFF) == (publication.address >> 32 == 0xFFFF)
+    guard address != 0, isSameFamily, publication.hostAddress == 0 || publication.hostAddress == address else {
+      return
+    }
+    let ports = publication.firstHostPort...publication.lastHostPort
+    let plane = PortClaims.Plane(protocol: publication.protocol)
+    if ports.contains(where: { isMapped($0, slot, plane) }) {
+      sessions.removeAll {
+        $0.mapping != 0 && $0.external == address && $0.protocol == publication.protocol
+          && ports.contains($0.externalPort)
+      }
+    }
+    sessions.mappings.publish(ports, slot: slot, plane: plane, number: UInt32(number))
+    publications[number].slots |= 1 << UInt16(slot)
+  }
+
+  private func isMapped(_ port: UInt16, _ slot: Int, _ plane: PortClaims.Plane) -> Bool {
+    if case .mapping = sessions.mappings.use(slot: slot, plane: plane, port: port) { true } else { false }
+  }
+
+  /// Withdraws what was published by the same arguments; its sessions end.
+  /// - Returns: false where it was not.
+  public mutating func unpublish(
+    protocol: UInt8, hostAddress: UInt128, hostPorts: ClosedRange<UInt16>, address: UInt128, firstPort: UInt16
+  ) -> Bool {
+    for number in 0..<publicationsInUse {
+      let publication = publications[number]
+      guard publication.isTaken, publication.protocol == `protocol`, publication.hostAddress == hostAddress,
+        publication.firstHostPort == hostPorts.lowerBound, publication.lastHostPort == hostPorts.upperBound,
+        publication.address == address, publication.firstPort == firstPort
+      else { continue }
+      withdraw(number)
+      return true
+    }
+    return false
+  }
+
+  private mutating func withdraw(_ number: Int) {
+    let publication = publications[number]
+    let ports = publication.firstHostPort...publication.lastHostPort
+    for slot in 0..<PortClaims.slots where publication.slots & 1 << UInt16(slot) != 0 {
+      sessions.mappings.unpublish(ports, slot: slot, plane: PortClaims.Plane(protocol: publication.protocol))
+    }
+    let head = publicationsOfPort + Int(publication.owner)
+    if head.pointee == UInt32(number) + 1 {
+      head.pointee = publication.next
+    } else {
+      var before = Int(head.pointee - 1)
+      while publications[before].next != UInt32(number) + 1 { before = Int(publications[before].next - 1) }
+      publications[before].next = publication.next
+    }
+    publications[number] = Publication()
+    while publicationsInUse > 0, !publications[publicationsInUse - 1].isTaken { publicationsInUse -= 1 }
+    sessions.removeAll(owner: publication.owner) {
+      $0.mapping == 0 && $0.inside == publication.address && $0.protocol == publication.protocol
+        && publication.hostPort(of: $0.insidePort) != nil
+    }
+  }
+
+  // MARK: Sessions
+
+  /// Takes up a session of an earlier router, where its endpoint, external address and port are there still.
+  /// - Returns: false where they are not.
+  public mutating func restore(_ old: Session, now: UInt32) -> Bool {
+    let host = hosts.find(old.inside)
+    guard host != 0, now &- old.lastSeen < timeouts[Int(old.timer.rawValue)] else { return false }
+    var session = old
+    session.host = host
+    session.owner = hosts[host].pointee.port
+    session.routeGeneration = 0
+    guard sessions.find(inside: session.insideKey) == 0, sessions.find(outside: session.outsideKey) == 0,
+      let mapping = mapping(restoring: session)
+    else { return false }
+    return sessions.insert(session, mapping: mapping, timer: session.timer, now: old.lastSeen) != 0
+  }
+
+  /// The mapping that a session of an earlier router uses, 0 for none; nil where its port is another's now.
+  private mutating func mapping(restoring session: Session) -> UInt32? {
+    if session.external == session.inside { return 0 }
+    guard let slot = slot(of: session.external) else { return nil }
+    let plane = PortClaims.Plane(protocol: session.protocol)
+    switch sessions.mappings.use(slot: slot, plane: plane, port: session.externalPort) {
+    case .publication(let number):
+      let publication = publications[Int(number)]
+      let isSame =
+        publication.address == session.inside
+        && publication.insidePort(of: session.externalPort) == session.insidePort
+      return isSame ? 0 : nil
+    case .mapping(let known):
+      let mapping = sessions.mappings[known].pointee
+      return mapping.inside == session.inside && mapping.insidePort == session.insidePort ? known : nil
+    case .free:
+      let made = sessions.mappings.add(
+        inside: session.inside, port: session.insidePort, protocol: session.protocol, plane: plane,
+        external: session.external, slot: slot, owner: session.owner, isPrivate: !mapsEndpointIndependently,
+        externalPort: session.externalPort)
+      return made == 0 ? nil : made
+    }
+  }
+
+  public mutating func setTimeout(_ timer: SessionTimer, seconds: UInt32) { timeouts[Int(timer.rawValue)] = seconds }
+
+  public func timeout(_ timer: SessionTimer) -> UInt32 { timeouts[Int(timer.rawValue)] }
+
+  public mutating func flushSessions() { sessions.removeAll { _ in true } }
+
+  public var sessionCount: Int { sessions.count }
+
+  /// Sessions that one endpoint may have.
+  public mutating func setSessionLimit(perEndpoint limit: Int) { sessions.ownerLimit = limit }
+
+  /// Shows sessions from `start` on, so many looked at; where to go on, or nil at the end.
+  public func visitSessions(from start: UInt32, budget: UInt32, _ body: (borrowing Session) -> Void) -> UInt32? {
+    sessions.visit(from: start, budget: budget, body)
+  }
+}
