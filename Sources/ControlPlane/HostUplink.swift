@@ -71,6 +71,8 @@ public protocol HostUplink: AnyObject, Sendable {
   func closeUplink() throws(ControlError)
   /// The daemon ends, to be started again: for some seconds the host stays silent about what is Martlet's.
   func lingerUplink() throws(ControlError)
+  /// This daemon's filter knows all that is Martlet's: an earlier one's is not needed any more.
+  func endLingering(on link: Int32) throws(ControlError)
   /// - Parameter slot: 0...15; nil frees it.
   func setUplinkAddress(_ address: IPAddress?, slot: Int) throws(ControlError)
   /// What comes for these subnets is claimed. Take the place of those before.

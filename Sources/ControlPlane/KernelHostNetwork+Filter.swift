@@ -97,6 +97,13 @@ extension KernelHostNetwork {
     }
   }
 
+  public func endLingering(on link: Int32) throws(ControlError) {
+    let namespace = try open(own)
+    try controlled { () throws(Errno) in
+      try namespace.run { () throws(Errno) in UplinkFilter.endLingering(interface: link) }
+    }
+  }
+
   /// How long a daemon that is started again may take.
   private static let lingerSeconds = 10
 

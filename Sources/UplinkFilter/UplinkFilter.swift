@@ -46,8 +46,6 @@ public struct UplinkFilter: ~Copyable, Sendable {
     self.interface = interface
     do {
       attachment = try .link(object.ingressProgram, interface)
-      // What an earlier process left has been relieved.
-      _ = martlet_bpf_detach_ingress(interface, Self.ingressProgramName)
     } catch {
       // The kernel has no tcx (before 6.6).
       guard error.code == EINVAL else { throw error }
@@ -61,12 +59,11 @@ public struct UplinkFilter: ~Copyable, Sendable {
     attachment = try .classifier(object.ingressProgram, interface)
   }
 
-  /// The name of the program in the kernel, by which one that lingers is known.
-  static let ingressProgramName = "uplink_ingress"
+  /// The name of the program that lingers, by which it is known in the kernel (BPF_OBJ_NAME_LEN).
+  static let leasedProgramName = "uplink_leased"
 
-  /// Leaves the program at the interface's tc ingress for `seconds`, whatever becomes of this value and of the process: until then
-  /// the host is silent about what is Martlet's, and after it gets everything. The next `attach` to the interface, or `endLingering`,
-  /// takes it away. To be called in the namespace of the interface. Without effect where nothing is attached, or the
+  /// Leaves a program at the interface's tc ingress for `seconds`, whatever becomes of this value and of the process: until then
+  /// the host is silent about what is Martlet's, and after it gets everything. `endLingering` takes it away. To be called in the namespace of the interface. Without effect where nothing is attached, or the
   /// kernel has no tcx.
   public mutating func linger(seconds: Int) throws(Errno) {
     guard attachment?.isLink == true else { return }
@@ -74,12 +71,13 @@ public struct UplinkFilter: ~Copyable, Sendable {
     clock_gettime(CLOCK_MONOTONIC, &now)
     try maps.setLease(until: UInt64(now.tv_sec + seconds) * 1_000_000_000 + UInt64(now.tv_nsec))
     _ = try check(
-      martlet_bpf_attach_ingress(object.ingressProgram, interface),
+      martlet_bpf_attach_ingress(object.leasedProgram, interface),
       "leave a BPF program at tc ingress of interface \(interface)")
   }
 
-  /// Takes away what lingers at an interface, an index in the calling thread's network namespace.
-  public static func endLingering(interface: Int32) { _ = martlet_bpf_detach_ingress(interface, ingressProgramName) }
+  /// Takes away what an earlier process left to linger at an interface, an index in the calling thread's network namespace: when
+  /// this one's filter has taken its place, and knows what is Martlet's.
+  public static func endLingering(interface: Int32) { _ = martlet_bpf_detach_ingress(interface, leasedProgramName) }
 
   /// The host gets all frames again, when this returns. Without effect where nothing is attached.
   public mutating func detach() { attachment = nil }

@@ -34,9 +34,9 @@
 // is refused by read_packet. Offsets count from the MAC header, where both kinds of program begin. A VLAN tag does not
 // stand in the frame (`vlan_present`), and what has one is not for the uplink itself.
 //
-// A daemon that ends to be started again lets the ingress program linger, without itself: else the host would reset every
-// connection of Martlet's that says something meanwhile. `lease` then holds until when, and the program is without effect
-// after it: a daemon that does not come back leaves no black hole.
+// A daemon that ends to be started again leaves `uplink_leased` in the ingress program's place: else the host would reset every
+// connection of Martlet's that says something meanwhile. `lease` holds until when, and the program is without effect after
+// it: a daemon that does not come back leaves no black hole.
 //
 // The programs state no licence: they call nothing that the kernel keeps for one. They run beside a copy of themselves in
 // another namespace or on another interface: the maps belong to one loaded object.
@@ -164,7 +164,7 @@ struct {
   __type(value, struct presence);
 } presence SEC(".maps");
 
-// In nanoseconds of CLOCK_MONOTONIC; 0: no end.
+// In nanoseconds of CLOCK_MONOTONIC.
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);
@@ -430,13 +430,13 @@ static __always_inline enum verdict classify(struct __sk_buff *skb) {
 SEC("socket")
 int uplink_socket(struct __sk_buff *skb) { return classify(skb) == HOST ? 0 : -1; }
 
-static __always_inline int is_over(void) {
-  __u32 zero = 0;
-  const __u64 *end = bpf_map_lookup_elem(&lease, &zero);
-  return end && *end && bpf_ktime_get_ns() > *end;
-}
+SEC("tc")
+int uplink_ingress(struct __sk_buff *skb) { return classify(skb) == OURS ? TC_ACT_SHOT : TC_ACT_UNSPEC; }
 
 SEC("tc")
-int uplink_ingress(struct __sk_buff *skb) {
-  return classify(skb) == OURS && !is_over() ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+int uplink_leased(struct __sk_buff *skb) {
+  __u32 zero = 0;
+  const __u64 *end = bpf_map_lookup_elem(&lease, &zero);
+  if (!end || bpf_ktime_get_ns() > *end) return TC_ACT_UNSPEC;
+  return classify(skb) == OURS ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }

@@ -1,5 +1,4 @@
 import ControlModel
-import FoundationEssentials
 import Glibc
 import LinuxIO
 import Logging
@@ -44,10 +43,12 @@ struct Configuration: Equatable {
   }
 
   func makeRunDirectory() throws(ControlError) {
-    do {
-      try FileManager.default.createDirectory(atPath: runDirectory, withIntermediateDirectories: true)
-    } catch {
-      throw ControlError(.system, "make the run directory \(runDirectory): \(error.localizedDescription)")
+    var path = ""
+    for part in runDirectory.split(separator: "/") {
+      path += "/" + part
+      if mkdir(path, 0o755) != 0, errno != EEXIST {
+        throw ControlError(.system, "\(Errno.current("make the run directory \(path)"))")
+      }
     }
   }
 

@@ -74,6 +74,8 @@ extension StandInHostNetwork {
     return try descriptor()
   }
 
+  func endLingering(on link: Int32) throws(ControlError) {}
+
   func lingerUplink() throws(ControlError) { try step("lingerUplink") { _ throws(ControlError) in } }
 
   func closeUplink() throws(ControlError) {

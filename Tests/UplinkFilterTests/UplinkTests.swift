@@ -145,7 +145,10 @@ struct UplinkTests {
         #expect(try uplink.connect(to: Self.addresses[0], port: Self.port, wait: 300) == ETIMEDOUT)
         if seconds > 1 {
           var next = try makeFilter()
-          try uplink.onHost { () throws(Errno) in try next.attach(interface: Int32(if_nametoindex("wan"))) }
+          try uplink.onHost { () throws(Errno) in
+            try next.attach(interface: Int32(if_nametoindex("wan")))
+            UplinkFilter.endLingering(interface: Int32(if_nametoindex("wan")))
+          }
         }
         var answer = try uplink.connect(to: Self.addresses[0], port: Self.port, wait: 300)
         for _ in 0..<20 where answer != ECONNREFUSED {
