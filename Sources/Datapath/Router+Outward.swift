@@ -169,7 +169,10 @@ extension Router {
     session.host = source
     session.owner = passage.frame.port
     var mapping: UInt32 = 0
-    if gateway.translates(isIPv6: packet.isIPv6) {
+    if packet.isIPv6, let translation = gateway.prefixTranslation {
+      guard let external = translation.toOutside(session.inside) else { return (0, .unsupportedProtocol) }
+      session.external = external
+    } else if gateway.translates(isIPv6: packet.isIPv6) {
       // A connection that Martlet does not know cannot be taken up: its external port is not known either.
       if let segment = passage.segment, !segment.flags.contains(.syn), publishedPort(of: session) == nil {
         return (0, .noSession)

@@ -174,4 +174,20 @@ struct TranslationTests {
     let echo = try #require(bed.out(.icmp("fd01::2", far, type: 128, word: 0x1234_0001)))
     #expect(echo.source == RouterBed.external6 && echo.isSummedRight)
   }
+
+  @Test("an IPv6 prefix is translated to another of its length, and the checksum stays as it is")
+  func prefixTranslation() throws {
+    var options = RouterBed.gateway()
+    options.prefixTranslation = PrefixTranslation(
+      inside: IPPrefix("fd01::/64")!, outside: IPPrefix("2001:db8:77::/64")!)
+    let bed = RouterBed(network: options)
+    let far = "2001:db8:9::1"
+    let sent = IPPacket.udp(("fd01::2", 5001), (far, 53))
+    let out = try #require(bed.out(sent))
+    #expect(out.source.hasPrefix("2001:db8:77:") && out.sourcePort == 5001 && out.isSummedRight)
+    #expect(out.word(out.transport + 6) == sent.word(sent.transport + 6))
+    let back = try #require(bed.into(0, .udp((far, 53), (out.source, 5001), mac: outside)))
+    #expect(back.destination == "fd01::2" && back.isSummedRight)
+    #expect(bed.into(0, .udp((far, 54), (out.source, 5001), mac: outside)) == nil)
+  }
 }
