@@ -41,7 +41,8 @@ extension Controller {
   func refreshClaimedSubnets() throws(ControlError) {
     guard uplink != nil else { return }
     let outside = gateways.values.compactMap(\.prefixTranslation?.outsidePrefix)
-    let subnets = (gateways.values.flatMap(\.addresses).map(\.network) + outside).sorted { $0.description < $1.description }
+    let subnets = (gateways.values.flatMap(\.addresses).map(\.network) + outside)
+      .sorted { $0.description < $1.description }
     guard subnets != claimedSubnets else { return }
     try host.setUplinkSubnets(subnets)
     claimedSubnets = subnets

@@ -142,6 +142,24 @@ struct TranslationTests {
     #expect(bed.out(.udp(("10.1.0.2", 4000), (Self.remote, 53))) != nil)
   }
 
+  @Test("who has taken all ports gives one up for another endpoint, of those that were not answered")
+  func portFairness() throws {
+    let bed = RouterBed(sessions: 5000)
+    for number in 0..<1000 { #expect(bed.out(.udp(("10.1.0.2", 1024 + number), (Self.remote, 53))) != nil) }
+    let mac = (to: RouterBed.gatewayMAC, from: host(2))
+    #expect(bed.out(.udp(("10.1.0.3", 4000), (Self.remote, 53), mac: mac), at: 1) != nil)
+    #expect(bed.out(.udp(("10.1.0.2", 4000), (Self.remote, 53))) == nil)
+    #expect(bed.router.pointee.sessionCount == 1000)
+  }
+
+  @Test("addresses that are only seen as sources are few at one port")
+  func seenSources() {
+    let bed = RouterBed()
+    for number in 10..<200 { _ = bed.send(.udp(("10.1.0.\(number)", 4000), (Self.remote, 53)), at: 0) }
+    #expect(bed.router.pointee.sessionCount == Int(HostTable.seenMax))
+    #expect(bed.drops(.spoofedSource, at: 0) == 190 - UInt64(HostTable.seenMax))
+  }
+
   @Test("a flood by one endpoint ends sessions of its own, not of others")
   func fairness() throws {
     let bed = RouterBed(sessions: 100)
