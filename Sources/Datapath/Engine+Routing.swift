@@ -37,6 +37,7 @@ extension Engine {
   // MARK: Frames
 
   @inlinable
+  @inline(never)
   mutating func routeOutward<Output: FrameOutput & ~Copyable>(
     _ frame: FrameDescriptor, network: Int, now: UInt32, into output: inout Output
   ) {
@@ -48,6 +49,7 @@ extension Engine {
   }
 
   @inlinable
+  @inline(never)
   mutating func routeInward<Output: FrameOutput & ~Copyable>(
     _ frame: FrameDescriptor, now: UInt32, into output: inout Output
   ) {
