@@ -175,6 +175,7 @@ public protocol RoutingPlane: AnyObject, Sendable {
   /// Its sessions end at once.
   func unpublish(_ publication: DataPlanePublication) throws(ControlError)
   func sessions() throws(ControlError) -> [DataPlaneSession]
+  var sessionCount: Int { get }
   func flushSessions() throws(ControlError)
   /// No later daemon is to take up the sessions of this one.
   func removeSessionFile()

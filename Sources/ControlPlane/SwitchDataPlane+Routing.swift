@@ -86,6 +86,8 @@ extension SwitchDataPlane {
 
   public func restoreSessions() throws(ControlError) -> (restored: Int, of: Int) { fabric.restoreSessions() }
 
+  public var sessionCount: Int { fabric.sessionCount }
+
   public func removeSessionFile() { fabric.removeSessionFile() }
 
   public func flushSessions() throws(ControlError) { fabric.flushSessions() }

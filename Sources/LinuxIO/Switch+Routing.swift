@@ -187,6 +187,8 @@ extension Switch {
     return (restored, earlier.count)
   }
 
+  public var sessionCount: Int { askRouter { $0.sessionCount } }
+
   /// The file of the sessions goes: nobody is to take them up.
   public func removeSessionFile() { sessionMemory?.remove() }
 
