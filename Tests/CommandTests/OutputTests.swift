@@ -41,9 +41,9 @@ import Testing
   @Test func publishedPorts() throws {
     #expect(
       output("publish ls") == """
-        ENDPOINT       NETWORK   HOST              PORT        DETAIL
-        e1d055555555   lab       0.0.0.0:8080      80/tcp
-        e1d055555555   lab       [::]:9000-9002    53-55/udp   port 9001/udp is already in use by named (pid 7)
+        ENDPOINT       NETWORK   HOST             PORT        DETAIL
+        e1d055555555   lab       0.0.0.0:8080     80/tcp
+        e1d055555555   lab       [::]:9000-9002   53-55/udp   port 9001/udp is already in use by named (pid 7)
 
         """)
     // Scripts get one for each port, with the fields of the contract.
