@@ -74,6 +74,17 @@ struct ConnectionTrackingTests {
     #expect(back(refused, IPPacket.rst | IPPacket.ack, sequence: 0, acknowledgment: 1001) && state(refused) == "closed")
   }
 
+  @Test("a FIN counts within the window, and a forged segment beyond it does not keep the true one from counting")
+  func ends() {
+    let bed = established()
+    #expect(back(bed, IPPacket.fin | IPPacket.ack, sequence: 900_000, acknowledgment: 1001) && state(bed) == "established")
+    #expect(back(bed, IPPacket.fin | IPPacket.ack, sequence: 4000, acknowledgment: 1001) && state(bed) == "established")
+    #expect(out(bed, IPPacket.fin | IPPacket.ack, sequence: 900_000, acknowledgment: 5001) && state(bed) == "established")
+    #expect(back(bed, IPPacket.ack, sequence: 900_000, acknowledgment: 1001))
+    #expect(back(bed, IPPacket.fin | IPPacket.ack, sequence: 5001, acknowledgment: 1001) && state(bed) == "fin_wait")
+    #expect(out(bed, IPPacket.fin | IPPacket.ack, sequence: 1001, acknowledgment: 5002) && state(bed) == "time_wait")
+  }
+
   @Test("both ends may open at the same time")
   func simultaneousOpen() {
     let bed = Bed()
