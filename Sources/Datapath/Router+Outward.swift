@@ -169,7 +169,9 @@ extension Router {
     session.host = source
     session.owner = passage.frame.port
     var mapping: UInt32 = 0
-    if gateway.translates(isIPv6: packet.isIPv6) {
+    // What comes back in by an external address has one for its source where its network is routed too: else the answer would
+    // go to the sender past the router, by the network that both are on, and not from where it is expected.
+    if gateway.translates(isIPv6: packet.isIPv6) || slot(of: packet.destination) != nil {
       // A connection that Martlet does not know cannot be taken up: its external port is not known either.
       if let segment = passage.segment, !segment.flags.contains(.syn), publishedPort(of: session) == nil {
         return (0, .noSession)

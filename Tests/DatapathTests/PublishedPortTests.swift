@@ -74,8 +74,16 @@ struct PublishedPortTests {
   }
 
   @Test("an endpoint reaches published ports of another, of another network, and of itself, from the external address")
-  func hairpin() throws {
-    let bed = RouterBed()
+  func hairpin() throws { try expectHairpin(RouterBed()) }
+
+  @Test("so do those of a network whose sources are not translated: or the answer would go past the router")
+  func hairpinOfRoutedNetwork() throws {
+    let bed = RouterBed(network: RouterBed.gateway(translatesIPv4: false))
+    try expectHairpin(bed)
+    #expect(try #require(bed.out(.udp(("10.1.0.2", 4000), (Self.remote, 53)))).source == "10.1.0.2")
+  }
+
+  private func expectHairpin(_ bed: RouterBed) throws {
     #expect(bed.publish(8080...8080, 6, to: "10.1.0.3", 80) && bed.publish(8081...8081, 6, to: "10.2.0.2", 80))
     for (hostPort, target, port) in [(8080, "10.1.0.3", UInt16(1)), (8081, "10.2.0.2", 2)] {
       let sent = bed.send(.tcp(("10.1.0.2", 4000), (Self.external, hostPort), IPPacket.syn), at: 0)
