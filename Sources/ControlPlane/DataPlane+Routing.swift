@@ -174,6 +174,8 @@ public protocol RoutingPlane: AnyObject, Sendable {
   func unpublish(_ publication: DataPlanePublication) throws(ControlError)
   func sessions() throws(ControlError) -> [DataPlaneSession]
   func flushSessions() throws(ControlError)
+  /// No later daemon is to take up the sessions of this one.
+  func removeSessionFile()
   /// Takes up the sessions of an earlier daemon, once endpoints, uplink and publications are there. How many, of how many.
   func restoreSessions() throws(ControlError) -> (restored: Int, of: Int)
   func setTimeouts(_ timeouts: DataPlaneTimeouts) throws(ControlError)

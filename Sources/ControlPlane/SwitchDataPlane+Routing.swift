@@ -86,6 +86,8 @@ extension SwitchDataPlane {
 
   public func restoreSessions() throws(ControlError) -> (restored: Int, of: Int) { fabric.restoreSessions() }
 
+  public func removeSessionFile() { fabric.removeSessionFile() }
+
   public func flushSessions() throws(ControlError) { fabric.flushSessions() }
 
   public func setTimeouts(_ timeouts: DataPlaneTimeouts) throws(ControlError) {

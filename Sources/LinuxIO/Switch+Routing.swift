@@ -187,6 +187,9 @@ extension Switch {
     return (restored, earlier.count)
   }
 
+  /// The file of the sessions goes: nobody is to take them up.
+  public func removeSessionFile() { sessionMemory?.remove() }
+
   public func flushSessions() { askRouter { $0.flushSessions() } }
 
   public func setTimeout(_ timer: SessionTimer, seconds: UInt32) {

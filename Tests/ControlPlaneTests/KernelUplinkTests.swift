@@ -93,7 +93,7 @@ struct KernelUplinkTests {
     program.standardOutput = output
     try program.run()
     defer {
-      program.terminate()
+      kill(program.processIdentifier, SIGKILL)
       program.waitUntilExit()
     }
     #expect(!output.fileHandleForReading.availableData.isEmpty)

@@ -112,6 +112,8 @@ extension StandInDataPlane {
     return shownSessions.withLock { $0 }
   }
 
+  func removeSessionFile() {}
+
   func restoreSessions() throws(ControlError) -> (restored: Int, of: Int) {
     try step("restoreSessions") { _ throws(ControlError) in (0, 0) }
   }

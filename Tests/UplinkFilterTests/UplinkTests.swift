@@ -131,6 +131,35 @@ struct UplinkTests {
     }
   }
 
+  /// A daemon that ends to be started again: the host stays silent meanwhile, and not for ever.
+  @Test func programLingersUntilItsLeaseEndsOrTheNextComes() async throws {
+    try await TestUplink.with { uplink in
+      for seconds in [60, 1] {
+        var filter = try makeFilter()
+        claim(filter)
+        try uplink.onHost { () throws(Errno) in
+          try filter.attach(interface: Int32(if_nametoindex("wan")))
+          try filter.linger(seconds: seconds)
+        }
+        filter.detach()
+        #expect(try uplink.connect(to: Self.addresses[0], port: Self.port, wait: 300) == ETIMEDOUT)
+        if seconds > 1 {
+          var next = try makeFilter()
+          try uplink.onHost { () throws(Errno) in
+            try next.attach(interface: Int32(if_nametoindex("wan")))
+            UplinkFilter.endLingering(interface: Int32(if_nametoindex("wan")))
+          }
+        }
+        var answer = try uplink.connect(to: Self.addresses[0], port: Self.port, wait: 300)
+        for _ in 0..<20 where answer != ECONNREFUSED {
+          answer = try uplink.connect(to: Self.addresses[0], port: Self.port, wait: 300)
+        }
+        #expect(answer == ECONNREFUSED)
+      }
+      try uplink.onHost { () throws(Errno) in UplinkFilter.endLingering(interface: Int32(if_nametoindex("wan"))) }
+    }
+  }
+
   /// What a killed process leaves on a kernel without tcx is replaced by the next one.
   @Test func classifierThatWasLeftIsReplaced() async throws {
     try await TestUplink.with { uplink in
