@@ -164,6 +164,19 @@ struct PublishedPortTests {
     #expect(try #require(bed.out(.udp(("10.1.0.2", 77), (Self.remote, 53)))).source == "192.0.2.9")
   }
 
+  @Test("an uplink that goes takes with it what is known of its neighbours")
+  func otherUplink() {
+    let bed = RouterBed()
+    #expect(bed.out(.udp(("10.1.0.2", 4000), (Self.remote, 53))) != nil)
+    bed.router.pointee.removeUplink()
+    bed.setUplink()
+    #expect(bed.out(.udp(("10.1.0.2", 4000), (Self.remote, 53))) == nil)
+    bed.resolve()
+    bed.engine.sendLeaving(into: &bed.output)
+    bed.output.sent = []
+    #expect(bed.out(.udp(("10.1.0.2", 4001), (Self.remote, 53))) != nil)
+  }
+
   @Test("frames wait for their next hop's address, few and not for long")
   func waiting() throws {
     let bed = RouterBed()
