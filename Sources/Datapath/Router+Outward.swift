@@ -301,6 +301,8 @@ extension Router {
     let session = sessions[index]
     let timer: SessionTimer
     if let segment = passage.segment {
+      // Checksums are the ends' to verify, but for a reset's: one that the end will not believe must end nothing here.
+      if segment.flags.contains(.rst), !passage.packet.isSummedRight(passage.checksum) { return }
       timer = session.pointee.follow(segment, fromInside: fromInside)
     } else if passage.packet.protocol == .udp || !passage.packet.hasPorts {
       // A bit for each side that has sent.

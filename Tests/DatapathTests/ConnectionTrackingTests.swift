@@ -69,6 +69,10 @@ struct ConnectionTrackingTests {
     #expect(back(inWindow, IPPacket.rst, sequence: 5001) && state(inWindow) == "closed")
     let outOfWindow = established()
     #expect(back(outOfWindow, IPPacket.rst, sequence: 500_000) && state(outOfWindow) == "established")
+    let damaged = established()
+    var reset = IPPacket.tcp(Self.server, Self.mapped, IPPacket.rst, sequence: 5001, mac: outside)
+    reset.bytes[reset.bytes.count - 3] ^= 0x55
+    #expect(damaged.into(0, reset) != nil && state(damaged) == "established")
     let refused = Bed()
     #expect(out(refused, IPPacket.syn, sequence: 1000))
     #expect(back(refused, IPPacket.rst | IPPacket.ack, sequence: 0, acknowledgment: 1001) && state(refused) == "closed")
