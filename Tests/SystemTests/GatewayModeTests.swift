@@ -115,7 +115,7 @@ extension SystemTests {
           _ = try place.start(load, "sink", "7001", "--seconds", "60")
           try place.waitForSocket("udp", port: 7001)
         }
-        let flood = [load, "flood", "--seconds", "2"]
+        let flood = [load, "flood", "--seconds", "2", "--rate", "20000"]
         let running = try [
           bed.container.start(flood + [UplinkBed.machine.ipv4, "7001"]),
           bed.machine.start(flood + [UplinkBed.host.ipv4, "7001"]),
@@ -136,7 +136,7 @@ extension SystemTests {
           return counted.rxFrames + counted.routedIn + counted.floodedCopies
             == counted.txFrames + counted.routedOut + counted.drops.values.reduce(0, +)
         }
-        #expect(counted.routedOut > 10_000 && counted.routedIn > 10_000, "that was no flood: \(counted)")
+        #expect(counted.routedOut > 1000 && counted.routedIn > 1000, "that was no flood: \(counted)")
         for (place, sandbox) in [(bed.container, bed.container), (other, other)] {
           try eventually("the switch got what \(place.name) sent", within: .seconds(20)) {
             let kernel = try place.link().statistics

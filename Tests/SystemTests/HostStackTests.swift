@@ -151,6 +151,12 @@ extension SystemTests {
         let source = "\(bed.endpoint.ipv4):61700"
         #expect(try bed.container.asksUDP(UplinkBed.machine.ipv4, 80, tries: 3, "--from", source)?.port == 61700)
         try bed.daemon.end(by: signal)
+        if signal == SIGTERM {
+          // Silent for ten seconds, as the daemon may be started again.
+          let asking = ["curl", "--silent", "--max-time", "1", "http://\(UplinkBed.host.ipv4):8080/"]
+          #expect(try bed.machine.start(asking).end().status == 28)
+          try eventually("the host answers", within: .seconds(20)) { try bed.machine.start(asking).end().status == 7 }
+        }
         try expectHostAnswers(bed)
       }
     }

@@ -36,6 +36,20 @@ extension SystemTests {
       }
     }
 
+    @Test("what is said while the daemon is started again is answered when it is there")
+    func saidMeanwhile() throws {
+      try withUplink(ports: ["8080:80"]) { bed in
+        try bed.container.serveWhoami("80")
+        try bed.machine.serveWhoami("80")
+        let held = try [bed.machine.hold(UplinkBed.host.ipv4, 8080), bed.container.hold(UplinkBed.machine.ipv4, 80)]
+        let before = try held.map { try $0.ask() }
+        for (connection, answer) in zip(held, before) {
+          try bed.daemon.end(by: SIGTERM)
+          #expect(try connection.ask { try bed.daemon.start() } == answer)
+        }
+      }
+    }
+
     @Test("a port that was withdrawn before the restart stays so, with its sessions")
     func withdrawn() throws {
       try withUplink(ports: ["8080:80", "8081:80/udp"]) { bed in
@@ -99,9 +113,8 @@ extension SystemTests {
         try bed.machine.serveWhoami("80")
         try expectReachable(bed)
         try bed.host.batch(
-          "address add 192.0.2.5/24 dev \(UplinkBed.near)", "address del \(UplinkBed.host.ipv4)/24 dev \(UplinkBed.near)",
-          "address add 192.0.2.5/24 dev \(UplinkBed.near)", "route replace default via \(UplinkBed.machine.ipv4)")
-        try eventually("it is external") { try bed.uplink().addresses == ["192.0.2.5", UplinkBed.host.ipv6] }
+          "address del \(UplinkBed.host.ipv4)/24 dev \(UplinkBed.near)", "address add 192.0.2.5/24 dev \(UplinkBed.near)", "route replace default via \(UplinkBed.machine.ipv4)")
+        try eventually("it is external") { try Set(bed.uplink().addresses) == ["192.0.2.5", UplinkBed.host.ipv6] }
         try expectReachable(bed, "192.0.2.5")
         #expect(try bed.sessions("outside=\(UplinkBed.host.ipv4)").isEmpty)
       }

@@ -65,9 +65,12 @@ struct HeldConnection {
   let program: Program
 
   /// The answer of the server; or `closed`, `timeout`, `reset`, `refused`.
-  func ask() throws -> String {
+  ///
+  /// - Parameter body: is done when it has asked, before the answer is waited for.
+  func ask(during body: () throws -> Void = {}) throws -> String {
     let before = program.outputSoFar.split(separator: "\n").count
     program.signal(SIGUSR1)
+    try body()
     try eventually("an answer") {
       guard program.isRunning else { throw Failure("whoami.py hold ended: \(program.complaintSoFar)") }
       return program.outputSoFar.split(separator: "\n").count > before
