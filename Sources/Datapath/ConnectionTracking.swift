@@ -78,18 +78,24 @@ extension Session {
     let isFirst = segment.flags.contains(.syn)
     if fromInside {
       if isFirst || moves(insideEnd, to: end, of: segment, limit: insideLimit) { insideEnd = end }
-      if segment.flags.contains(.ack), isFirst || Int32(bitPattern: limit &- remoteLimit) > 0 { remoteLimit = limit }
+      if segment.flags.contains(.ack), isFirst || Self.isLater(limit, than: remoteLimit) { remoteLimit = limit }
     } else {
       if isFirst || moves(remoteEnd, to: end, of: segment, limit: remoteLimit) { remoteEnd = end }
-      if segment.flags.contains(.ack), isFirst || Int32(bitPattern: limit &- insideLimit) > 0 { insideLimit = limit }
+      if segment.flags.contains(.ack), isFirst || Self.isLater(limit, than: insideLimit) { insideLimit = limit }
     }
+  }
+
+  /// Of sequence numbers, of which 0 stands for none that is known yet.
+  @inline(__always)
+  private static func isLater(_ number: UInt32, than last: UInt32) -> Bool {
+    Int32(bitPattern: number &- last) > 0 || last == 0
   }
 
   /// Whether the segment brings a side's sequence forward. What begins beyond the window that the other side has offered is
   /// not that side's: else one forged segment would keep the true end of the connection from being believed.
   @inline(__always)
   private func moves(_ last: UInt32, to end: UInt32, of segment: TCPSegment, limit: UInt32) -> Bool {
-    Int32(bitPattern: end &- last) > 0 && (Int32(bitPattern: segment.sequence &- limit) <= 0 || limit == 0) || last == 0
+    Self.isLater(end, than: last) && (Int32(bitPattern: segment.sequence &- limit) <= 0 || limit == 0)
   }
 
   /// A FIN ends what its side has sent, and lies within the window, where that is known: one from elsewhere must not shorten

@@ -94,7 +94,8 @@ extension Packet {
     let length = length &- transport
     // The prefix of mapped IPv4 addresses adds 0xFFFF, which is nothing.
     var sum = InternetChecksum(
-      source: IPv6Address(bits: source), destination: IPv6Address(bits: destination), protocol: `protocol`, length: length)
+      source: IPv6Address(bits: source), destination: IPv6Address(bits: destination), protocol: `protocol`,
+      length: length)
     sum.add(RawSpan(_unsafeStart: UnsafeRawPointer(header + transport), byteCount: length))
     return sum.value == 0
   }
