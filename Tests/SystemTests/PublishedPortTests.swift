@@ -170,7 +170,8 @@ extension SystemTests {
         #expect(outcome.status == 1)
         let again = try bed.daemon.endpoint(of: other, on: "lan").id
         let taken = try bed.daemon.attempt(["publish", again, "8080:80"])
-        #expect(taken.status == 1 && taken.complaint.contains("port 8080/tcp is already in use by"), "\(taken.complaint)")
+        #expect(
+          taken.status == 1 && taken.complaint.contains("port 8080/tcp is already in use by"), "\(taken.complaint)")
         for address in ["::", "0.0.0.0", UplinkBed.host.ipv4, "127.0.0.1", "::1"] {
           let words = Script.words("whoami.py") + ["serve", "8080", "--address", address]
           let program = try bed.host.start(words).end()

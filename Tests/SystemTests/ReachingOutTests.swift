@@ -113,16 +113,18 @@ extension SystemTests {
           struct End: Decodable {
             struct Sum: Decodable {
               var bytes: Int
-              var lost_percent: Double?
+              var lostPercent: Double?
             }
-            var sum_received: Sum?
+            var sumReceived: Sum?
             var sum: Sum?
           }
           var end: End
         }
-        let end = try JSONDecoder().decode(Document.self, from: Data(text.utf8)).end
-        bytes = end.sum_received?.bytes ?? end.sum?.bytes ?? 0
-        lostPercent = end.sum?.lost_percent ?? 0
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let end = try decoder.decode(Document.self, from: Data(text.utf8)).end
+        bytes = end.sumReceived?.bytes ?? end.sum?.bytes ?? 0
+        lostPercent = end.sum?.lostPercent ?? 0
       }
     }
 

@@ -12,8 +12,8 @@ extension SystemTests {
       var mapping: String
       var filtering: String
       var hairpinning: Bool
-      var hairpin_source: String?
-      var parity_kept: Bool
+      var hairpinSource: String?
+      var parityKept: Bool
     }
 
     private static let independent = "endpoint-independent"
@@ -31,8 +31,8 @@ extension SystemTests {
       try withUplink(uplink: ["--ipv6-nat"]) { bed in
         for (first, second) in [UplinkBed.machine, UplinkBed.second].pairs {
           let found = try probe(bed, first, second)
-          #expect(found.mapping == Self.independent && found.filtering == Self.byPort && found.parity_kept)
-          #expect(found.hairpinning && found.hairpin_source == "external")
+          #expect(found.mapping == Self.independent && found.filtering == Self.byPort && found.parityKept)
+          #expect(found.hairpinning && found.hairpinSource == "external")
         }
       }
     }
@@ -42,7 +42,7 @@ extension SystemTests {
       try withUplink { bed in
         try bed.daemon.martlet("session", "translation", "--filtering", filtering)
         let found = try probe(bed, UplinkBed.machine.ipv4, UplinkBed.second.ipv4)
-        #expect(found.mapping == Self.independent && found.filtering == filtering && found.parity_kept)
+        #expect(found.mapping == Self.independent && found.filtering == filtering && found.parityKept)
       }
     }
 
@@ -97,7 +97,8 @@ extension SystemTests {
       }
     }
 
-    @Test("fragments arrive in any order, out and in", arguments: ["in-order", "reversed", "interleaved", "tiny-first"])
+    @Test(
+      "fragments arrive in any order, out and in", arguments: ["in-order", "reversed", "interleaved", "tiny-first"])
     func fragments(order: String) throws {
       try withUplink(ports: ["7000:7000/udp"]) { try fragments($0, order, identification: 100, arrive: true) }
     }
@@ -127,16 +128,16 @@ extension SystemTests {
       struct Quote: Decodable {
         var source: String
         var destination: String
-        var source_port: Int
-        var destination_port: Int
-        var header_checksum_right: Bool?
-        var checksum_right: Bool?
+        var sourcePort: Int
+        var destinationPort: Int
+        var headerChecksumRight: Bool?
+        var checksumRight: Bool?
       }
       var from: String
       /// nil where the kernel does not tell: of IPv6.
       var to: String?
       var mtu: Int?
-      var checksum_right: Bool?
+      var checksumRight: Bool?
       var quote: Quote
     }
 
@@ -158,8 +159,8 @@ extension SystemTests {
             let own = place == outside ? inside : outside
             #expect(found.from == place && found.to ?? own == own)
             #expect(found.quote.source == own && found.quote.destination == place)
-            #expect(found.quote.destination_port == port && found.checksum_right != false)
-            #expect(found.quote.header_checksum_right != false)
+            #expect(found.quote.destinationPort == port && found.checksumRight != false)
+            #expect(found.quote.headerChecksumRight != false)
           }
         }
       }
@@ -177,10 +178,11 @@ extension SystemTests {
         let (ours, others) = ("\(UplinkBed.host.ipv4):61500", "\(UplinkBed.host.ipv4):61501")
         try bed.machine.run(sending + ["host-unreachable", "--udp", ours, server, "--bad-checksum"])
         try bed.machine.run(sending + ["host-unreachable", "--udp", others, server])
-        try bed.machine.run(sending + ["fragmentation-needed", "--udp", ours, server, "--mtu", "1300", "--truncate", "28"])
+        try bed.machine.run(
+          sending + ["fragmentation-needed", "--udp", ours, server, "--mtu", "1300", "--truncate", "28"])
         let found = try objects(ErrorMessage.self, of: listener.succeed())[0]
         #expect(found.mtu == 1300 && found.from == UplinkBed.second.ipv4 && found.to == bed.endpoint.ipv4)
-        #expect(found.quote.source == bed.endpoint.ipv4 && found.quote.source_port == 61500)
+        #expect(found.quote.source == bed.endpoint.ipv4 && found.quote.sourcePort == 61500)
       }
     }
 
@@ -230,7 +232,8 @@ extension SystemTests {
           for line in capture.outputSoFar.split(separator: "\n") { #expect(line.contains("mss 1360,"), "\(line)") }
         }
         for (place, gateway) in [UplinkBed.machine, UplinkBed.gateway].pairs {
-          let told = try bed.container.attempt("ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", "1430", place).output
+          let told = try bed.container.attempt("ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", "1430", place)
+            .output
           #expect(told.contains("mtu = 1400") || told.contains("mtu=1400"), "\(told)")
           #expect(told.contains("rom \(gateway)"), "\(told)")
         }
@@ -307,7 +310,8 @@ extension SystemTests {
         try forge("--flags", "RST,ACK", "--bad-checksum")
         try forge("--flags", "SYN")
         try forge("--flags", "FIN,ACK", "--offset", "1000000000")
-        #expect(try bed.sessions("protocol=tcp").map(\.state) == ["established"])
+        let states = try bed.sessions("protocol=tcp").map(\.state)
+        #expect(states == ["established"])
         try forge("--flags", "RST")
         #expect(try held.ask() == "reset")
         #expect(try bed.sessions("protocol=tcp", "state=established").isEmpty)

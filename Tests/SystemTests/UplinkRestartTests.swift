@@ -24,7 +24,8 @@ extension SystemTests {
 
         try bed.restart(by: signal)
         #expect(try bed.sessions().map(\.outside).sorted() == sessions)
-        #expect(try held.map { try $0.answer() } == before, "each connection goes on, and each port outside is as it was")
+        #expect(
+          try held.map { try $0.answer() } == before, "each connection goes on, and each port outside is as it was")
         for (there, host) in [UplinkBed.beyond, UplinkBed.host].pairs {
           #expect(try bed.container.asksTCP(there, 80) != nil && bed.container.asksUDP(there, 80) != nil)
           #expect(try bed.machine.asksTCP(host, 8080)?.serverPort == 80)
@@ -113,7 +114,8 @@ extension SystemTests {
         try bed.machine.serveWhoami("80")
         try expectReachable(bed)
         try bed.host.batch(
-          "address del \(UplinkBed.host.ipv4)/24 dev \(UplinkBed.near)", "address add 192.0.2.5/24 dev \(UplinkBed.near)", "route replace default via \(UplinkBed.machine.ipv4)")
+          "address del \(UplinkBed.host.ipv4)/24 dev \(UplinkBed.near)",
+          "address add 192.0.2.5/24 dev \(UplinkBed.near)", "route replace default via \(UplinkBed.machine.ipv4)")
         try eventually("it is external") { try Set(bed.uplink().addresses) == ["192.0.2.5", UplinkBed.host.ipv6] }
         try expectReachable(bed, "192.0.2.5")
         #expect(try bed.sessions("outside=\(UplinkBed.host.ipv4)").isEmpty)

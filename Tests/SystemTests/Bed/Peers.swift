@@ -81,9 +81,11 @@ struct HeldConnection {
   func answer() throws -> Answer? { try Answer(ask()) }
 }
 
-/// The lines of JSON that a small program printed.
+/// The lines of JSON that a small program printed; keys_like_this are names likeThis here.
 func objects<Object: Decodable>(_: Object.Type, of output: String) throws -> [Object] {
-  try output.split(separator: "\n").filter { $0.hasPrefix("{") }.map {
-    try JSONDecoder().decode(Object.self, from: Data($0.utf8))
+  let decoder = JSONDecoder()
+  decoder.keyDecodingStrategy = .convertFromSnakeCase
+  return try output.split(separator: "\n").filter { $0.hasPrefix("{") }.map {
+    try decoder.decode(Object.self, from: Data($0.utf8))
   }
 }

@@ -38,7 +38,8 @@ struct UplinkBed {
     self.machine = try machine ?? daemon.namespace.testbed.makeNamespace("out")
     if machine == nil { try Self.makeWire(from: daemon.namespace, to: self.machine) }
     try daemon.start()
-    try daemon.command(["network", "create", "lan", "--subnet", Self.subnet.ipv4, "--subnet", Self.subnet.ipv6] + network)
+    try daemon.command(
+      ["network", "create", "lan", "--subnet", Self.subnet.ipv4, "--subnet", Self.subnet.ipv6] + network)
     try daemon.command(["uplink", "set", Self.near] + uplink)
     container = try daemon.sandbox("a")
     try daemon.connect(container, to: "lan", ports.flatMap { ["-p", $0] })
