@@ -51,7 +51,7 @@ extension SwitchDataPlane {
       GatewayOptions(
         mac: gateway.mac, port: port ?? Engine.none, mtu: gateway.mtu, addresses: gateway.addresses,
         translatesIPv4: gateway.translatesIPv4, translatesIPv6: gateway.translatesIPv6, isOpen: gateway.isOpen,
-        outbound: gateway.outbound),
+        outbound: gateway.outbound, prefixTranslation: gateway.prefixTranslation),
       of: handle)
   }
 
