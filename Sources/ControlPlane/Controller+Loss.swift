@@ -31,6 +31,7 @@ extension Controller {
   /// for what became of the uplink and of ports that could not be had.
   func sweep() {
     watchPorts()
+    usedPortsAge += 1
     watchUplink()
     retryPublications()
     attempt("look for lost namespaces") { () throws(ControlError) in

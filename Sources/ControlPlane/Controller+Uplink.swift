@@ -19,6 +19,9 @@ struct RaisedUplink: Equatable {
 }
 
 extension Controller {
+  /// Half a minute.
+  private static let usedPortsAgeMax = 15
+
   func setUplink(_ request: UplinkRequest) throws(ControlError) -> Uplink {
     let record = try UplinkPlan(request, created: Self.now()).record
     let links = try host.links(in: host.own)
@@ -145,7 +148,11 @@ extension Controller {
 
   private func facts(_ record: UplinkRecord, _ link: HostLink) throws(ControlError) -> DataPlaneUplink {
     let present = try host.hostAddresses().filter { $0.link == link.index }
-    let ports = try record.outboundPorts(beside: try host.localPortRange())
+    if uplink == nil || usedPortsAge >= Self.usedPortsAgeMax {
+      // The whole list of the host's sockets, so not with every sweep.
+      (usedPorts, usedPortsAge) = (try host.usedPorts(), 0)
+    }
+    let ports = try record.outboundPorts(beside: try host.localPortRange()).flatMap { $0.without(usedPorts) }
     return DataPlaneUplink(
       mac: link.mac ?? .zero, mtu: link.mtu,
       addresses: (uplink?.facts.addresses ?? formerSlots).assigned(to: record.external(of: present)),
@@ -251,7 +258,7 @@ extension Controller {
     if let raised = uplink {
       (view.mac, view.mtu) = (raised.facts.mac.description, raised.facts.mtu)
       view.addresses = raised.facts.addresses.map(\.address.description)
-      view.ports = raised.facts.ports.map { PortRange($0).description }
+      view.ports = try record.outboundPorts(beside: try host.localPortRange()).map(\.description)
       view.counters = dataPlane.counters(raised.port)
     }
     if let link {

@@ -33,6 +33,10 @@ final class Controller {
   /// The uplink that is asked for; whether it is there, `uplink` tells.
   var uplinkRecord: UplinkRecord?
   var uplink: RaisedUplink?
+  /// Of the host, as they were when last looked for: its programs may have taken some by name.
+  var usedPorts: Set<UInt16> = []
+  /// Sweeps since then.
+  var usedPortsAge = 0
   /// On the way back from a move: which slots the addresses had.
   var formerSlots: [ExternalAddress] = []
   /// Why it is not as asked for.

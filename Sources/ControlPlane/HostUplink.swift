@@ -59,6 +59,8 @@ public protocol HostUplink: AnyObject, Sendable {
   func hostRoutes() throws(ControlError) -> [HostRoute]
   /// The ports that the kernel gives to sockets which ask for none (ip_local_port_range of ip(7)).
   func localPortRange() throws(ControlError) -> ClosedRange<UInt16>
+  /// The ports that sockets of the host have, of TCP and of UDP.
+  func usedPorts() throws(ControlError) -> Set<UInt16>
 
   /// The uplink's claims; what is claimed there on an external address does not reach the host's stack.
   func uplinkClaims() throws(ControlError) -> PortClaims

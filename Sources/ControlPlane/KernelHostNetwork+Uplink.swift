@@ -32,6 +32,17 @@ extension KernelHostNetwork {
     return try controlled { () throws(Errno) in try namespace.localPortRange() }
   }
 
+  public func usedPorts() throws(ControlError) -> Set<UInt16> {
+    let namespace = try open(own)
+    return try controlled { () throws(Errno) in
+      var ports: Set<UInt16> = []
+      for transport in TransportProtocol.allCases {
+        ports.formUnion(try PortUser.boundPorts(protocol: transport, in: namespace))
+      }
+      return ports
+    }
+  }
+
   // MARK: Neighbours
 
   public func neighbour(_ address: IPAddress, on link: Int32) throws(ControlError) -> MACAddress? {

@@ -38,4 +38,16 @@ extension PortRange {
     }
     return [PortRange(kernel.upperBound + 1...UInt16.max)]
   }
+
+  /// What is left of the range.
+  func without(_ used: Set<UInt16>) -> [PortRange] {
+    var left: [PortRange] = []
+    var first = Int(ports.lowerBound)
+    for port in used.filter(ports.contains).sorted() {
+      if first < Int(port) { left.append(PortRange(UInt16(first)...port - 1)) }
+      first = Int(port) + 1
+    }
+    if first <= Int(ports.upperBound) { left.append(PortRange(UInt16(first)...ports.upperBound)) }
+    return left
+  }
 }

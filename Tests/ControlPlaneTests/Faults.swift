@@ -15,6 +15,9 @@ final class Faults: Sendable {
     state.withLock { $0 = State(failing: number) }
   }
 
+  /// Steps since `arm`.
+  var count: Int { state.withLock { $0.count } }
+
   /// What was made to fail since `arm`.
   var failed: String? { state.withLock { $0.failed } }
 

@@ -36,13 +36,12 @@ import Wire
 
   @Test func timeoutsAreKept() throws {
     let bench = try Bench()
-    let plane = bench.controlPlane!
     #expect(
-      try plane.sessionTimeouts()
+      try bench.controlPlane.sessionTimeouts()
         == SessionTimeouts(udp: 300, udpStream: 300, tcpEstablished: 7440, tcpTransitory: 240, icmp: 60))
     var change = SessionTimeoutsChange()
     (change.udp, change.tcpEstablished) = (120, 60)
-    #expect(try plane.changeSessionTimeouts(change).udp == 120)
+    #expect(try bench.controlPlane.changeSessionTimeouts(change).udp == 120)
     try bench.restart()
     #expect(try bench.controlPlane.sessionTimeouts().tcpEstablished == 60)
     #expect(bench.dataPlane.routing.timeouts.udp == 120 && bench.dataPlane.routing.timeouts.tcpEstablished == 60)

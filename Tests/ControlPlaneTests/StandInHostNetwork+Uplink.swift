@@ -56,6 +56,10 @@ extension StandInHostNetwork {
     try step("localPortRange") { state throws(ControlError) in state.uplink.localPorts }
   }
 
+  func usedPorts() throws(ControlError) -> Set<UInt16> {
+    try step("usedPorts") { state throws(ControlError) in Set(state.uplink.users.keys) }
+  }
+
   private static let claims = PortClaims()
 
   func uplinkClaims() throws(ControlError) -> PortClaims {

@@ -49,6 +49,13 @@ import Wire
     #expect(!again.ipv6NAT)
   }
 
+  @Test func portsThatProgramsHaveAreLeftToThem() throws {
+    let bench = try Bench()
+    bench.host.editUplink { $0.users = [61000: "a", 61001: "b", 62000: "c", 65535: "d", 80: "e"] }
+    #expect(try bench.uplink().ports == ["61000-65535"])
+    #expect(bench.dataPlane.routing.uplink?.ports == [61002...61999, 62001...65534])
+  }
+
   @Test func refusals() throws {
     let bench = try Bench()
     try bench.network("web")
