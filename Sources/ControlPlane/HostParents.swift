@@ -1,0 +1,26 @@
+import ControlModel
+import SystemCalls
+import Wire
+
+/// What the kernel is asked of the interfaces by which networks reach the LAN, in the daemon's namespace. Same threads as
+/// `HostNetwork`.
+public protocol HostParents: AnyObject, Sendable {
+  /// Packet sockets that share out what the interface receives for the network's endpoints, and group frames; with
+  /// `takesAll` everything. From now on what is for endpoints is withheld from the host's stack, which has the rest as before.
+  /// What was open for this network is closed.
+  func openParent(
+    ofNetwork id: String, on link: HostLink, queues: Int, takesAll: Bool
+  ) throws(ControlError) -> FileDescriptorGroup
+  /// The host's stack gets everything again. That it is not open is no error.
+  func closeParent(ofNetwork id: String) throws(ControlError)
+  /// By which addresses frames are the endpoints'. Take the place of those before.
+  func setParentEndpoints(
+    ofNetwork id: String, macs: Set<MACAddress>, addresses: Set<IPAddress>
+  ) throws(ControlError)
+
+  /// Of an interface, whoever gave them.
+  func addresses(of name: String, in namespace: NamespaceReference) throws(ControlError) -> [IPAddress]
+  /// Has the kernel make no link-local IPv6 address of the interface's MAC address, which others have too: none at all, or a
+  /// random one. Before it goes up.
+  func setLinkLocal(isRandom: Bool, _ name: String, in namespace: NamespaceReference) throws(ControlError)
+}
