@@ -88,7 +88,7 @@ extension Controller {
       try host.closeParent(ofNetwork: network.id)
     }
     let sockets = try host.openParent(
-      ofNetwork: network.id, on: link, queues: dataPlane.queuesPerPort, takesAll: mode.hasParentAlone)
+      ofNetwork: network.id, on: link, queues: dataPlane.queuesPerPort, taking: mode.frames)
     let options = DataPlanePortOptions(offloads: offloads, isParent: true)
     let port = try dataPlane.addPort(queues: sockets, to: handle, options)
     parents[network.id] = RaisedParent(port: port, index: link.index, offloads: offloads)

@@ -2,14 +2,23 @@ import ControlModel
 import SystemCalls
 import Wire
 
+/// What a network takes of the frames that its parent receives.
+public enum ParentFrames: Sendable {
+  /// Those to endpoints' MAC addresses, and to groups.
+  case byMAC
+  /// Those for endpoints' IP addresses, and to groups.
+  case byAddress
+  /// All.
+  case all
+}
+
 /// What the kernel is asked of the interfaces by which networks reach the LAN, in the daemon's namespace. Same threads as
 /// `HostNetwork`.
 public protocol HostParents: AnyObject, Sendable {
-  /// Packet sockets that share out what the interface receives for the network's endpoints, and group frames; with
-  /// `takesAll` everything. From now on what is for endpoints is withheld from the host's stack, which has the rest as before.
+  /// Packet sockets that share out among them what the network takes. From now on what is for endpoints is withheld from the host's stack, which has the rest as before.
   /// What was open for this network is closed.
   func openParent(
-    ofNetwork id: String, on link: HostLink, queues: Int, takesAll: Bool
+    ofNetwork id: String, on link: HostLink, queues: Int, taking frames: ParentFrames
   ) throws(ControlError) -> FileDescriptorGroup
   /// The host's stack gets everything again. That it is not open is no error.
   func closeParent(ofNetwork id: String) throws(ControlError)

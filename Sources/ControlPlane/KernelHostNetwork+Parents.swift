@@ -14,9 +14,11 @@ struct KernelParent: ~Copyable {
   private var addresses: Set<IPAddress> = []
 
   /// In the calling thread's network namespace.
-  init(_ link: HostLink, handle: UInt32) throws(Errno) {
+  init(_ link: HostLink, taking frames: ParentFrames, handle: UInt32) throws(Errno) {
     var filter = try UplinkFilter()
     let membership = try LinkMembership(interface: link.index)
+    // Without any address it would take no group frames, by which endpoints ask for their first one. This is nobody's.
+    if frames == .byAddress { try filter.addEndpoint(address: .v6(IPv6Address(bits: 0))) }
     try filter.attach(interface: link.index, handle: handle)
     self.filter = filter
     self.membership = membership
@@ -54,7 +56,7 @@ final class KernelParentHolder {
 
 extension KernelHostNetwork {
   public func openParent(
-    ofNetwork id: String, on link: HostLink, queues: Int, takesAll: Bool
+    ofNetwork id: String, on link: HostLink, queues: Int, taking frames: ParentFrames
   ) throws(ControlError) -> FileDescriptorGroup {
     let namespace = try open(own)
     try closeParent(ofNetwork: id)
@@ -62,9 +64,9 @@ extension KernelHostNetwork {
       do throws(Errno) {
         // Indices and names are the namespace's.
         return try namespace.run { () throws(Errno) in
-          let parent = try KernelParent(link, handle: Self.handle(ofNetwork: id))
+          let parent = try KernelParent(link, taking: frames, handle: Self.handle(ofNetwork: id))
           let socket = try PacketSocket(
-            interface: link.name, queues: queues, program: takesAll ? nil : parent.socketProgram)
+            interface: link.name, queues: queues, program: frames == .all ? nil : parent.socketProgram)
           parents[id] = KernelParentHolder(parent)
           return socket.release()
         }

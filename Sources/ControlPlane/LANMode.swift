@@ -23,6 +23,8 @@ enum LANMode: String, Codable, CaseIterable {
     }
   }
 
+  var frames: ParentFrames { hasParentAlone ? .all : usesAddresses ? .byAddress : .byMAC }
+
   /// Endpoints have the parent's MAC address.
   var sharesMAC: Bool { usesAddresses || self == .passthru }
   /// Endpoints are told apart by IP address.
