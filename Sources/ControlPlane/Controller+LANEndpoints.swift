@@ -62,18 +62,18 @@ extension Controller {
   /// Tells the parent's filter what is the endpoints', where that has changed.
   func refreshParent(_ network: NetworkRecord) throws(ControlError) {
     guard let raised = parents[network.id], let mode = network.lanMode else { return }
-    var macs: Set<MACAddress> = []
-    var addresses: Set<IPAddress> = []
+    var endpoints = ParentEndpoints()
     for endpoint in try store.endpoints(ofNetwork: network.id) where endpointPorts[endpoint.id] != nil {
       if mode.usesAddresses {
-        addresses.formUnion(try lanAddresses(of: endpoint))
+        endpoints.addresses.formUnion(try lanAddresses(of: endpoint))
       } else if let mac = mac(of: endpoint, on: network) {
-        macs.insert(mac)
+        endpoints.macs.insert(mac)
       }
     }
-    guard macs != raised.macs || addresses != raised.addresses else { return }
-    try host.setParentEndpoints(ofNetwork: network.id, macs: macs, addresses: addresses)
-    (parents[network.id]!.macs, parents[network.id]!.addresses) = (macs, addresses)
+    guard endpoints != raised.endpoints else { return }
+    parents[network.id]?.endpoints = nil
+    try host.setParentEndpoints(endpoints, ofNetwork: network.id)
+    parents[network.id]?.endpoints = endpoints
   }
 
   // MARK: Addresses that others give

@@ -13,9 +13,8 @@ struct RaisedParent: Equatable {
   /// The interface's: another one of the same name has another index.
   var index: Int32
   var offloads: SegmentationOffloads
-  /// What the filter was told.
-  var macs: Set<MACAddress> = []
-  var addresses: Set<IPAddress> = []
+  /// What its filter has; nil: nobody knows, since a step failed.
+  var endpoints: ParentEndpoints? = ParentEndpoints()
 }
 
 extension Controller {
@@ -100,9 +99,11 @@ extension Controller {
 
   /// What is gone already is no error.
   func lowerParent(_ network: NetworkRecord) throws(ControlError) {
-    guard let raised = parents[network.id] else { return }
-    try dataPlane.removePort(raised.port)
-    parents[network.id] = nil
+    guard network.lanMode != nil else { return }
+    if let raised = parents[network.id] {
+      try dataPlane.removePort(raised.port)
+      parents[network.id] = nil
+    }
     try host.closeParent(ofNetwork: network.id)
   }
 

@@ -12,6 +12,15 @@ public enum ParentFrames: Sendable {
   case all
 }
 
+/// By which addresses frames are endpoints'.
+public struct ParentEndpoints: Equatable, Sendable {
+  public var macs: Set<MACAddress>
+  public var addresses: Set<IPAddress>
+  public init(macs: Set<MACAddress> = [], addresses: Set<IPAddress> = []) {
+    (self.macs, self.addresses) = (macs, addresses)
+  }
+}
+
 /// What the kernel is asked of the interfaces by which networks reach the LAN, in the daemon's namespace. Same threads as
 /// `HostNetwork`.
 public protocol HostParents: AnyObject, Sendable {
@@ -22,10 +31,8 @@ public protocol HostParents: AnyObject, Sendable {
   ) throws(ControlError) -> FileDescriptorGroup
   /// The host's stack gets everything again. That it is not open is no error.
   func closeParent(ofNetwork id: String) throws(ControlError)
-  /// By which addresses frames are the endpoints'. Take the place of those before.
-  func setParentEndpoints(
-    ofNetwork id: String, macs: Set<MACAddress>, addresses: Set<IPAddress>
-  ) throws(ControlError)
+  /// Take the place of those before.
+  func setParentEndpoints(_ endpoints: ParentEndpoints, ofNetwork id: String) throws(ControlError)
 
   /// Of an interface, whoever gave them.
   func addresses(of name: String, in namespace: NamespaceReference) throws(ControlError) -> [IPAddress]

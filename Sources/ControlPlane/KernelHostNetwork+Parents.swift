@@ -10,8 +10,7 @@ struct KernelParent: ~Copyable {
   private var filter: UplinkFilter
   private let membership: LinkMembership
   /// What it has been told.
-  private var macs: Set<MACAddress> = []
-  private var addresses: Set<IPAddress> = []
+  private var told = ParentEndpoints()
 
   /// In the calling thread's network namespace.
   init(_ link: HostLink, taking frames: ParentFrames, handle: UInt32) throws(Errno) {
@@ -26,24 +25,25 @@ struct KernelParent: ~Copyable {
 
   var socketProgram: Int32 { filter.socketProgram }
 
-  mutating func set(macs wanted: Set<MACAddress>, addresses wantedAddresses: Set<IPAddress>) throws(Errno) {
-    for mac in macs.subtracting(wanted) {
+  mutating func set(_ wanted: ParentEndpoints) throws(Errno) {
+    for mac in told.macs.subtracting(wanted.macs) {
       try filter.removeEndpoint(mac: mac)
       try membership.remove(mac)
-      macs.remove(mac)
+      told.macs.remove(mac)
     }
-    for address in addresses.subtracting(wantedAddresses) {
+    for address in told.addresses.subtracting(wanted.addresses) {
       try filter.removeEndpoint(address: address)
-      addresses.remove(address)
+      told.addresses.remove(address)
     }
-    for mac in wanted.subtracting(macs) {
+    for mac in wanted.macs.subtracting(told.macs) {
       try membership.add(mac)
+      // Should the next step fail, one membership too many stays: the device takes frames that nobody gets.
       try filter.addEndpoint(mac: mac)
-      macs.insert(mac)
+      told.macs.insert(mac)
     }
-    for address in wantedAddresses.subtracting(addresses) {
+    for address in wanted.addresses.subtracting(told.addresses) {
       try filter.addEndpoint(address: address)
-      addresses.insert(address)
+      told.addresses.insert(address)
     }
   }
 }
@@ -84,12 +84,10 @@ extension KernelHostNetwork {
 
   public func closeParent(ofNetwork id: String) throws(ControlError) { parents.withLock { $0[id] = nil } }
 
-  public func setParentEndpoints(
-    ofNetwork id: String, macs: Set<MACAddress>, addresses: Set<IPAddress>
-  ) throws(ControlError) {
+  public func setParentEndpoints(_ endpoints: ParentEndpoints, ofNetwork id: String) throws(ControlError) {
     try parents.withLock { parents throws(ControlError) in
       do throws(Errno) {
-        try parents[id]?.parent.set(macs: macs, addresses: addresses)
+        try parents[id]?.parent.set(endpoints)
       } catch {
         throw ControlError(error)
       }

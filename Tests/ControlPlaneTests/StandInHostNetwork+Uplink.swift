@@ -128,5 +128,6 @@ extension StandInHostNetwork {
     editUplink { uplink in
       (uplink.open, uplink.slots, uplink.subnets, uplink.held) = (nil, [:], [], [])
     }
+    edit { $0.parents = [:] }
   }
 }
