@@ -99,7 +99,8 @@ public struct Network: Codable, Sendable, Equatable {
   public init(
     id: String, name: String, driver: String, subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int,
     fdbLimit: Int,
-    gatewayMode: String, gatewayInterface: String?, parent: String? = nil, labels: [String: String], options: [String: String],
+    gatewayMode: String, gatewayInterface: String?, parent: String? = nil, labels: [String: String],
+    options: [String: String],
     created: String,
     endpoints: [Endpoint], ports: [InterfacePort]
   ) {

@@ -41,7 +41,7 @@ struct ConnectPlan {
     mac = try Self.mac(request.mac)
     if let mac, network.lanMode?.sharesMAC == true {
       throw ControlError(
-        .invalid, "MAC \(mac): endpoints of network \(network.name) have that of its parent, \(network.sharedMac ?? .zero)")
+        .invalid, "MAC \(mac): endpoints of network \(network.name) have its parent's, \(network.sharedMac ?? .zero)")
     }
     if let name = request.interface {
       try Name.checkInterface(name)

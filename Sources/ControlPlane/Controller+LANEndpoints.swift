@@ -94,7 +94,8 @@ extension Controller {
       seenAddresses[endpoint.id] = found
       let taken = try takenAddresses(on: network, besides: endpoint)
       for address in found where taken.contains(address) {
-        logger.warning("endpoint \(endpoint.id) has given itself \(address), which is another's: it gets none of its packets")
+        logger.warning(
+          "endpoint \(endpoint.id) gave itself \(address), which is another's: it gets none of its packets")
       }
       followedAddresses[endpoint.id] = found.filter { !taken.contains($0) }
       try tellEndpoint(endpoint, at: endpointPorts[endpoint.id]!, on: network)
@@ -108,7 +109,8 @@ extension Controller {
     on network: NetworkRecord, besides one: EndpointRecord
   ) throws(ControlError) -> Set<IPAddress> {
     var taken = try hostAddresses(besides: network)
-    for other in try store.networks() where other.id == network.id || other.parent != nil && other.parent == network.parent {
+    for other in try store.networks()
+    where other.id == network.id || other.parent != nil && other.parent == network.parent {
       for endpoint in try store.endpoints(ofNetwork: other.id) where endpoint.id != one.id {
         taken.formUnion(try lanAddresses(of: endpoint))
       }

@@ -72,7 +72,8 @@ extension Controller {
     for network in try store.networks() where network.parent == interface {
       if unlessShared, network.lanMode?.hasParentAlone != true { continue }
       throw ControlError(
-        .conflict, "interface \(interface) is the parent of network \(network.name): martlet network rm \(network.name)")
+        .conflict, "interface \(interface) is the parent of network \(network.name): martlet network rm \(network.name)"
+      )
     }
   }
 
@@ -131,7 +132,7 @@ extension Controller {
     guard let parent = network.parent else { return }
     let link = links.first { $0.name == parent }
     if let raised = parents[network.id], raised.index != link?.index {
-      logger.warning("interface \(parent), parent of network \(network.name), is gone: the network waits for one of that name")
+      logger.warning("interface \(parent) is gone: network \(network.name) waits for a parent of that name")
       try lowerParent(network)
     }
     guard let link else { return parentTroubles[network.id] = nil }

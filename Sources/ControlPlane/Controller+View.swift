@@ -33,7 +33,8 @@ extension Controller {
       endpoint.state == .settled ? troubles[endpoint.id] : "could not be removed completely: disconnect it again"
     return Endpoint(
       id: endpoint.id, network: network.name, sandbox: sandbox.name, netns: sandbox.path, interface: endpoint.interface,
-      mac: mac(of: endpoint, on: network)?.description ?? "", addresses: try store.addresses(ofEndpoint: endpoint.id).map(\.description),
+      mac: mac(of: endpoint, on: network)?.description ?? "",
+      addresses: try store.addresses(ofEndpoint: endpoint.id).map(\.description),
       aliases: endpoint.aliases, published: published, isolated: endpoint.isIsolated, guard: false,
       macLimit: endpoint.macLimit,
       mtu: network.driver.hasSwitch ? endpoint.mtu ?? network.mtu : 0, state: isUp ? "up" : "down",

@@ -44,7 +44,9 @@ struct LANPlan: Equatable {
   /// nil: an internal network, which has no way outside.
   private(set) var parent: String?
 
-  private static let macvlanModes = ["bridge": LANMode.bridge, "private": .private, "vepa": .vepa, "passthru": .passthru]
+  private static let macvlanModes = [
+    "bridge": LANMode.bridge, "private": .private, "vepa": .vepa, "passthru": .passthru,
+  ]
   private static let ipvlanFlags = ["bridge": LANMode.l2, "private": .l2Private, "vepa": .l2VEPA]
   private static let ipvlanModes = ["l2", "l3", "l3s"]
 
@@ -60,7 +62,8 @@ struct LANPlan: Equatable {
       if name == "l2" {
         mode = try Self.choose(options.ipvlanFlag ?? "bridge", of: Self.ipvlanFlags, NetworkOptions.ipvlanFlagKey)
       } else if options.ipvlanFlag != nil {
-        throw ControlError(.invalid, "option \(NetworkOptions.ipvlanFlagKey) goes with ipvlan_mode l2: \(name) is routed")
+        throw ControlError(
+          .invalid, "option \(NetworkOptions.ipvlanFlagKey) goes with ipvlan_mode l2: \(name) is routed")
       }
     }
     guard !isInternal else {
@@ -88,7 +91,8 @@ struct LANPlan: Equatable {
     guard parent == uplink else {
       throw ControlError(
         .invalid,
-        "ipvlan_mode l3 routes by the uplink, which is \(uplink ?? "not there"): martlet uplink set \(parent ?? "INTERFACE")")
+        "ipvlan_mode l3 routes by the uplink, which is \(uplink ?? "not there"): martlet uplink set \(parent ?? "INTERFACE")"
+      )
     }
     parent = nil
   }

@@ -69,7 +69,8 @@ struct NetworkOptions {
       guard known.contains(key) else {
         throw ControlError(
           .unsupported,
-          "option \(key.quoted) is not known to the driver \(driver.rawValue): known are \(known.joined(separator: ", "))")
+          "option \(key.quoted) is not known to the driver \(driver.rawValue): known are \(known.joined(separator: ", "))"
+        )
       }
       if try setRouting(key, value) { continue }
       switch key {

@@ -175,7 +175,8 @@ import Wire
     // The host's, and the other's.
     give("/named/b", "192.0.2.1/24", "192.0.2.50/24", "192.0.2.51/24")
     try await wait { parent(bench)?.endpoints.addresses.count == 2 }
-    #expect(Set(bench.dataPlane.state.addresses.values.joined()) == Set(["192.0.2.50", "192.0.2.51"].map { IPAddress($0)! }))
+    #expect(
+      Set(bench.dataPlane.state.addresses.values.joined()) == Set(["192.0.2.50", "192.0.2.51"].map { IPAddress($0)! }))
     try bench.controlPlane.disconnect(network: "lan", sandbox: "a")
     #expect(parent(bench)?.endpoints.addresses == [IPAddress("192.0.2.51")!])
   }
@@ -192,7 +193,9 @@ import Wire
     // Not one that is somebody else's.
     bench.host.addInterface("eth0", index: 8) { ($0.master, $0.isUp) = (3, true) }
     try await wait { try bench.controlPlane.ports(network: "lan").first?.detail?.contains("port of") == true }
-    bench.host.addInterface("eth0", index: 9) { $0 = interface; $0.index = 9 }
+    bench.host.addInterface("eth0", index: 9) {
+      $0 = interface; $0.index = 9
+    }
     try await wait { parent(bench)?.endpoints.macs.count == 2 }
     #expect(parent(bench)?.endpoints.macs.contains(mac) == true)
     #expect(try bench.controlPlane.ports(network: "lan").map(\.state) == ["up"])

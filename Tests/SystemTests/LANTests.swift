@@ -195,7 +195,9 @@ extension SystemTests {
         try eventually("the parent is back") { try lan.daemon.network("lan").ports.map(\.state) == ["up"] }
         let mac = "02:00:00:00:20:11"
         if driver == "ipvlan" { try eventually("the MAC is followed") { try a.link().address == mac } }
-        try eventually("the LAN is reached again") { try a.answering([LAN.station4, LAN.beyond6], count: 1).count == 2 }
+        try eventually("the LAN is reached again") {
+          try a.answering([LAN.station4, LAN.beyond6], count: 1).count == 2
+        }
         try eventually("and reaches") { try lan.station.answering([LAN.first4, LAN.first6]).count == 2 }
       }
     }

@@ -15,7 +15,9 @@ import Testing
   @Test func addressesAreBehindTheirPortUntilThatGoes() {
     var table = AddressTable(seed: 1)
     // Once more is no error; another port's is one.
-    let added = [table.insert(7, port: 1), table.insert(8, port: 1), table.insert(9, port: 2), table.insert(7, port: 1)]
+    let added = [
+      table.insert(7, port: 1), table.insert(8, port: 1), table.insert(9, port: 2), table.insert(7, port: 1),
+    ]
     let refused = table.insert(7, port: 2)
     #expect(added == [true, true, true, true] && !refused)
     let (found, count) = (ports(of: [7, 8, 9, 10], in: table), table.count)
