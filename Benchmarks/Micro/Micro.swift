@@ -11,7 +11,7 @@ enum Micro {
   private static let nanosecondsMax = 500_000_000
   private static let warmUpRuns = 2
 
-  private static var cases: [MicroCase] { wireCases + macTableCases + datapathCases + sharingCases }
+  private static var cases: [MicroCase] { wireCases + macTableCases + datapathCases + routingCases + sharingCases }
 
   static func main() {
     switch CommandLine.arguments.dropFirst().first {

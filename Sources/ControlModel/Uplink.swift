@@ -32,15 +32,18 @@ public struct Uplink: Codable, Sendable, Equatable {
   /// `FIRST-LAST`, from which ports of outbound mappings are taken.
   public var ports: [String]
   public var ipv6NAT: Bool
+  /// How many there are now.
+  public var sessions: Int
   public var counters: Counters
 
   public init(
     interface: String, state: String, detail: String? = nil, mac: String = "", mtu: Int = 0, addresses: [String] = [],
-    chosenAddresses: [String] = [], ports: [String] = [], ipv6NAT: Bool = false, counters: Counters = Counters()
+    chosenAddresses: [String] = [], ports: [String] = [], ipv6NAT: Bool = false, sessions: Int = 0,
+    counters: Counters = Counters()
   ) {
     (self.interface, self.state, self.detail) = (interface, state, detail)
     (self.mac, self.mtu, self.addresses, self.chosenAddresses) = (mac, mtu, addresses, chosenAddresses)
-    (self.ports, self.ipv6NAT, self.counters) = (ports, ipv6NAT, counters)
+    (self.ports, self.ipv6NAT, self.sessions, self.counters) = (ports, ipv6NAT, sessions, counters)
   }
 
   enum CodingKeys: String, CodingKey {
@@ -48,6 +51,6 @@ public struct Uplink: Codable, Sendable, Equatable {
     case chosenAddresses = "chosen_addresses"
     case ports
     case ipv6NAT = "ipv6_nat"
-    case counters
+    case sessions, counters
   }
 }

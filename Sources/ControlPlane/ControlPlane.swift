@@ -264,7 +264,14 @@ public final class ControlPlane: ControlService {
   // MARK: The end
 
   /// From its return on, nothing is asked of the data plane but what a client asks for.
-  public func stop() { controller.withLock { $0.isStopped = true } }
+  public func stop() {
+    controller.withLock { controller in
+      controller.isStopped = true
+      controller.attempt("keep the host silent until the next start") { () throws(ControlError) in
+        try controller.host.lingerUplink()
+      }
+    }
+  }
 
   public func shutdown(_ request: ShutdownRequest) throws(ControlError) {
     if request.purge { try locked { controller throws(ControlError) in try controller.purge() } }

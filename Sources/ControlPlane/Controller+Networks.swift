@@ -14,6 +14,10 @@ extension Controller {
     let plan = try NetworkPlan(
       request, uplink: uplinkRecord?.interface, inUse: inUse, created: Self.now(), ula: store.ulaPrefix)
     let (network, parent) = try placed(plan.network, isMTUGiven: plan.isMTUGiven)
+    if network.mtu < Limits.ipv6MTUMinimum, plan.subnets.contains(where: \.isIpv6) {
+      throw ControlError(
+        .invalid, "MTU \(network.mtu) of \(network.parent ?? ""): IPv6 needs at least \(Limits.ipv6MTUMinimum)")
+    }
     if !network.driver.hasSwitch, let other = networks.first(where: { $0.driver == network.driver }) {
       throw ControlError(.conflict, "network \(other.name) is the one of the driver \(network.driver.rawValue) already")
     }

@@ -20,6 +20,8 @@ extension Controller {
     attempt("take up sessions again") { () throws(ControlError) in
       let (restored, count) = try dataPlane.restoreSessions()
       if count > 0 { logger.info("\(restored) of \(count) sessions taken up again") }
+      // Now, and not before: else the host resets what it is not told of yet.
+      if let uplink { try host.endLingering(on: uplink.index) }
     }
     for network in try store.networks() { restoreStaticEntries(of: network) }
     for sandbox in try store.sandboxes() {
@@ -147,6 +149,7 @@ extension Controller {
         if first == nil { first = error }
       }
     }
+    dataPlane.removeSessionFile()
     for endpoint in try store.endpoints() { step { () throws(ControlError) in try removeEndpoint(endpoint) } }
     for port in try store.interfacePorts() { step { () throws(ControlError) in try removePort(port) } }
     for network in try store.networks() { step { () throws(ControlError) in try removeNetwork(network) } }

@@ -15,7 +15,15 @@ extension Controller {
       translatesIPv4: options.masquerades && modes.ipv4 != .routed,
       translatesIPv6: options.masquerades && modes.ipv6 != .routed && asksNAT66,
       isOpen: network.gatewayMode == .natUnprotected || network.isRoutedToLAN,
-      outbound: [options.hostIPv4, options.hostIPv6].compactMap { $0 })
+      outbound: [options.hostIPv4, options.hostIPv6].compactMap { $0 },
+      prefixTranslation: try prefixTranslation(of: network))
+  }
+
+  /// nil: the network's option names no prefix.
+  func prefixTranslation(of network: NetworkRecord) throws(ControlError) -> PrefixTranslation? {
+    guard let outside = try network.parsedOptions.prefix6 else { return nil }
+    guard let inside = try store.subnets(ofNetwork: network.id).first(where: \.isIpv6)?.prefix else { return nil }
+    return PrefixTranslation(inside: inside, outside: outside)
   }
 
   /// Tells the data plane what it has not been told of the network's gateway.
@@ -32,7 +40,9 @@ extension Controller {
   /// What comes from outside for a network is the data plane's to judge: the host would send it on.
   func refreshClaimedSubnets() throws(ControlError) {
     guard uplink != nil else { return }
-    let subnets = gateways.values.flatMap(\.addresses).map(\.network).sorted { $0.description < $1.description }
+    let outside = gateways.values.compactMap(\.prefixTranslation?.outsidePrefix)
+    let subnets = (gateways.values.flatMap(\.addresses).map(\.network) + outside)
+      .sorted { $0.description < $1.description }
     guard subnets != claimedSubnets else { return }
     try host.setUplinkSubnets(subnets)
     claimedSubnets = subnets

@@ -260,7 +260,7 @@ extension Controller {
       (view.mac, view.mtu) = (raised.facts.mac.description, raised.facts.mtu)
       view.addresses = raised.facts.addresses.map(\.address.description)
       view.ports = try record.outboundPorts(beside: try host.localPortRange()).map(\.description)
-      view.counters = dataPlane.counters(raised.port)
+      (view.sessions, view.counters) = (dataPlane.sessionCount, dataPlane.counters(raised.port))
     }
     if let link {
       if uplink?.index != link.index {

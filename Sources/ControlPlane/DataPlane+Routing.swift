@@ -47,13 +47,15 @@ public struct DataPlaneGateway: Sendable, Equatable {
   /// A fixed outbound address of each family; without, the first external one of its family. While it is no external
   /// address of the uplink, nothing leaves in its family.
   public var outbound: [IPAddress]
+  /// Of its IPv6 subnet, in place of any other translation (RFC 6296).
+  public var prefixTranslation: PrefixTranslation?
   public init(
     mac: MACAddress, addresses: [IPPrefix], port: DataPlanePort?, mtu: Int, translatesIPv4: Bool,
-    translatesIPv6: Bool, isOpen: Bool, outbound: [IPAddress] = []
+    translatesIPv6: Bool, isOpen: Bool, outbound: [IPAddress] = [], prefixTranslation: PrefixTranslation? = nil
   ) {
     (self.mac, self.addresses, self.port, self.mtu) = (mac, addresses, port, mtu)
     (self.translatesIPv4, self.translatesIPv6, self.isOpen) = (translatesIPv4, translatesIPv6, isOpen)
-    self.outbound = outbound
+    (self.outbound, self.prefixTranslation) = (outbound, prefixTranslation)
   }
 }
 
@@ -173,7 +175,10 @@ public protocol RoutingPlane: AnyObject, Sendable {
   /// Its sessions end at once.
   func unpublish(_ publication: DataPlanePublication) throws(ControlError)
   func sessions() throws(ControlError) -> [DataPlaneSession]
+  var sessionCount: Int { get }
   func flushSessions() throws(ControlError)
+  /// No later daemon is to take up the sessions of this one.
+  func removeSessionFile()
   /// Takes up the sessions of an earlier daemon, once endpoints, uplink and publications are there. How many, of how many.
   func restoreSessions() throws(ControlError) -> (restored: Int, of: Int)
   func setTimeouts(_ timeouts: DataPlaneTimeouts) throws(ControlError)

@@ -69,6 +69,10 @@ public protocol HostUplink: AnyObject, Sendable {
   func openUplink(on link: HostLink) throws(ControlError) -> FileDescriptorGroup
   /// The host's stack gets everything again; slots and subnets are forgotten. That there is none is no error.
   func closeUplink() throws(ControlError)
+  /// The daemon ends, to be started again: for some seconds the host stays silent about what is Martlet's.
+  func lingerUplink() throws(ControlError)
+  /// This daemon's filter knows all that is Martlet's: an earlier one's is not needed any more.
+  func endLingering(on link: Int32) throws(ControlError)
   /// - Parameter slot: 0...15; nil frees it.
   func setUplinkAddress(_ address: IPAddress?, slot: Int) throws(ControlError)
   /// What comes for these subnets is claimed. Take the place of those before.

@@ -85,6 +85,28 @@ extension KernelHostNetwork {
     }
   }
 
+  public func lingerUplink() throws(ControlError) {
+    let namespace = try open(own)
+    try filter.withLock { state throws(ControlError) in
+      guard state != nil else { return }
+      do throws(Errno) {
+        try namespace.run { () throws(Errno) in try state!.filter.linger(seconds: Self.lingerSeconds) }
+      } catch {
+        throw ControlError(error)
+      }
+    }
+  }
+
+  public func endLingering(on link: Int32) throws(ControlError) {
+    let namespace = try open(own)
+    try controlled { () throws(Errno) in
+      try namespace.run { () throws(Errno) in UplinkFilter.endLingering(interface: link) }
+    }
+  }
+
+  /// How long a daemon that is started again may take.
+  private static let lingerSeconds = 10
+
   public func setUplinkAddress(_ address: IPAddress?, slot: Int) throws(ControlError) {
     try withFilter { kernel throws(Errno) in try kernel.set(address, slot: slot) }
   }

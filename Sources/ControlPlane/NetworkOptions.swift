@@ -15,13 +15,14 @@ struct NetworkOptions {
   static let gatewayModeIPv4Key = "com.docker.network.bridge.gateway_mode_ipv4"
   static let gatewayModeIPv6Key = "com.docker.network.bridge.gateway_mode_ipv6"
   static let nat66Key = "org.martlet.nat66"
+  static let prefix6Key = "org.martlet.nptv6"
   static let parentKey = "parent"
   static let macvlanModeKey = "macvlan_mode"
   static let ipvlanModeKey = "ipvlan_mode"
   static let ipvlanFlagKey = "ipvlan_flag"
   private static let ofBridge = [
     mtuKey, interfacePrefixKey, gatewayInterfaceKey, inhibitIPv4Key, enableICCKey, masqueradeKey, hostIPv4Key,
-    hostIPv6Key, hostBindingKey, gatewayModeIPv4Key, gatewayModeIPv6Key, nat66Key,
+    hostIPv6Key, hostBindingKey, gatewayModeIPv4Key, gatewayModeIPv6Key, nat66Key, prefix6Key,
   ]
 
   static func known(to driver: Driver) -> [String] {
@@ -55,6 +56,8 @@ struct NetworkOptions {
   var gatewayModeIPv4: GatewayMode?
   var gatewayModeIPv6: GatewayMode?
   var nat66 = false
+  /// The IPv6 subnet's addresses are translated to this prefix of the same length (RFC 6296).
+  var prefix6: IPPrefix?
 
   /// The interface that leads to the LAN.
   var parent: String?
@@ -107,6 +110,12 @@ struct NetworkOptions {
     switch key {
     case Self.masqueradeKey: masquerades = try Self.boolean(key, value)
     case Self.nat66Key: nat66 = try Self.boolean(key, value)
+    case Self.prefix6Key:
+      guard let prefix = IPPrefix(value), prefix.isIPv6, prefix.isNetwork, prefix.length <= PrefixTranslation.lengthMax
+      else {
+        throw ControlError(.invalid, "option \(key): \(value.quoted) is no IPv6 prefix such as 2001:db8:1:2::/64")
+      }
+      prefix6 = prefix
     case Self.hostIPv4Key: hostIPv4 = try Self.address(key, value, isIPv6: false)
     case Self.hostIPv6Key: hostIPv6 = try Self.address(key, value, isIPv6: true)
     case Self.hostBindingKey:

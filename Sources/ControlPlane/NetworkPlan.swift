@@ -52,6 +52,13 @@ struct NetworkPlan {
     if network.parent == nil || request.subnets?.isEmpty == false {
       subnets = try SubnetPlan(request, networkID: id, inUse: inUse, ula: ula).subnets
     }
+    if let outside = options.prefix6 {
+      guard let inside = subnets.first(where: \.isIpv6)?.prefix, inside.length == outside.length else {
+        throw ControlError(
+          .invalid,
+          "option \(NetworkOptions.prefix6Key): the network needs an IPv6 subnet of the length of \(outside)")
+      }
+    }
     if subnets.contains(where: \.isIpv6), network.mtu < Limits.ipv6MTUMinimum {
       throw ControlError(.invalid, "MTU \(network.mtu): IPv6 needs at least \(Limits.ipv6MTUMinimum)")
     }

@@ -51,7 +51,7 @@ extension SwitchDataPlane {
       GatewayOptions(
         mac: gateway.mac, port: port ?? Engine.none, mtu: gateway.mtu, addresses: gateway.addresses,
         translatesIPv4: gateway.translatesIPv4, translatesIPv6: gateway.translatesIPv6, isOpen: gateway.isOpen,
-        outbound: gateway.outbound),
+        outbound: gateway.outbound, prefixTranslation: gateway.prefixTranslation),
       of: handle)
   }
 
@@ -85,6 +85,10 @@ extension SwitchDataPlane {
   public func sessions() throws(ControlError) -> [DataPlaneSession] { fabric.sessions().map(DataPlaneSession.init) }
 
   public func restoreSessions() throws(ControlError) -> (restored: Int, of: Int) { fabric.restoreSessions() }
+
+  public var sessionCount: Int { fabric.sessionCount }
+
+  public func removeSessionFile() { fabric.removeSessionFile() }
 
   public func flushSessions() throws(ControlError) { fabric.flushSessions() }
 

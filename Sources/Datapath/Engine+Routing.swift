@@ -17,14 +17,17 @@ public struct GatewayOptions: Sendable, Equatable {
   public var isOpen: Bool
   /// External addresses to be translated to, at most one a family; without, the first of the family.
   public var outbound: [IPAddress]
+  /// Of its IPv6 subnet, in place of any other translation (RFC 6296).
+  public var prefixTranslation: PrefixTranslation?
 
   public init(
     mac: MACAddress, port: UInt16 = Engine.none, mtu: Int = 1500, addresses: [IPPrefix], translatesIPv4: Bool = true,
-    translatesIPv6: Bool = false, isOpen: Bool = false, outbound: [IPAddress] = []
+    translatesIPv6: Bool = false, isOpen: Bool = false, outbound: [IPAddress] = [],
+    prefixTranslation: PrefixTranslation? = nil
   ) {
     (self.mac, self.port, self.mtu, self.addresses) = (mac, port, mtu, addresses)
     (self.translatesIPv4, self.translatesIPv6) = (translatesIPv4, translatesIPv6)
-    (self.isOpen, self.outbound) = (isOpen, outbound)
+    (self.isOpen, self.outbound, self.prefixTranslation) = (isOpen, outbound, prefixTranslation)
   }
 }
 
@@ -34,6 +37,7 @@ extension Engine {
   // MARK: Frames
 
   @inlinable
+  @inline(never)
   mutating func routeOutward<Output: FrameOutput & ~Copyable>(
     _ frame: FrameDescriptor, network: Int, now: UInt32, into output: inout Output
   ) {
@@ -45,6 +49,7 @@ extension Engine {
   }
 
   @inlinable
+  @inline(never)
   mutating func routeInward<Output: FrameOutput & ~Copyable>(
     _ frame: FrameDescriptor, now: UInt32, into output: inout Output
   ) {
@@ -162,6 +167,8 @@ extension Gateway {
     port = options.port
     mtu = UInt16(clamping: options.mtu)
     (translatesIPv4, translatesIPv6, isOpen) = (options.translatesIPv4, options.translatesIPv6, options.isOpen)
+    prefixTranslation = options.prefixTranslation
+    if prefixTranslation != nil { translatesIPv6 = false }
     for prefix in options.addresses {
       if prefix.isIPv6 {
         (address6, length6) = (prefix.address.mapped, UInt8(prefix.length))

@@ -178,6 +178,7 @@ public struct Engine: ~Copyable {
   ) {
     var view = view(of: network, now: now)
     let counters = portCounters.handle
+    let routedMAC = networks[network].routedMAC
     for frame in frames {
       let base = Int(frame.port) &* PortCounter.count
       let length = Int(frame.length) &- Self.headerLength
@@ -192,7 +193,7 @@ public struct Engine: ~Copyable {
           verdict = .drop(reason)
         } else {
           verdict = policy.decide(parsed, &view)
-          if parsed.destination.bits == networks[network].routedMAC && parsed.isIP {
+          if parsed.destination.bits == routedMAC && parsed.isIP {
             routeOutward(frame, network: network, now: now, into: &output)
             continue
           }

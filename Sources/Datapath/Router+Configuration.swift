@@ -59,7 +59,7 @@ extension Router {
     gateways[Int(network)] = gateway ?? Gateway()
     if old.isRouted,
       gateway == nil || old.translatesIPv4 != gateway!.translatesIPv4
-        || old.translatesIPv6 != gateway!.translatesIPv6
+        || old.translatesIPv6 != gateway!.translatesIPv6 || old.prefixTranslation != gateway!.prefixTranslation
     {
       sessions.removeAll { old.holds($0.inside, isIPv6: $0.inside >> 32 != 0xFFFF) }
     }
@@ -211,7 +211,7 @@ extension Router {
 
   /// The mapping that a session of an earlier router uses, 0 for none; nil where its port is another's now.
   private mutating func mapping(restoring session: Session) -> UInt32? {
-    if session.external == session.inside { return 0 }
+    if session.external == session.inside || inside(of: session.external) == session.inside { return 0 }
     guard let slot = slot(of: session.external) else { return nil }
     let plane = PortClaims.Plane(protocol: session.protocol)
     switch sessions.mappings.use(slot: slot, plane: plane, port: session.externalPort) {

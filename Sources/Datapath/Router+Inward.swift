@@ -52,8 +52,9 @@ extension Router {
         session.insidePort = sessions.mappings[number].pointee.insidePort
       }
     } else {
-      guard isReachable(passage) else { return (0, .prohibited) }
-      (session.inside, session.insidePort) = (packet.destination, packet.destinationPort)
+      let inside = self.inside(of: packet.destination)
+      guard isReachable(passage, inside) else { return (0, .prohibited) }
+      (session.inside, session.insidePort) = (inside, packet.destinationPort)
     }
     let host = hosts.find(session.inside)
     guard host != 0 else { return (0, .noRoute) }
@@ -63,6 +64,17 @@ extension Router {
     if clash != 0 { sessions.remove(clash) }
     let index = sessions.insert(session, mapping: mapping, timer: Self.firstTimer(packet), now: passage.now)
     return (index, .sessionLimit)
+  }
+
+  /// The address inside for which another stands outside by its prefix; else the same.
+  func inside(of address: UInt128) -> UInt128 {
+    guard address >> 32 != 0xFFFF else { return address }
+    for network in 0..<networkCapacity where gateways[network].isRouted {
+      if let translation = gateways[network].prefixTranslation, translation.holds(outside: address) {
+        return translation.toInside(address) ?? address
+      }
+    }
+    return address
   }
 
   private func isOurs(_ address: UInt128, isIPv6: Bool) -> Bool {
@@ -82,9 +94,9 @@ extension Router {
   }
 
   /// An address inside that can be reached as it is: its network is open, or the port is published there (routed).
-  private func isReachable(_ passage: Passage) -> Bool {
+  private func isReachable(_ passage: Passage, _ address: UInt128) -> Bool {
     let packet = passage.packet
-    let host = hosts.find(packet.destination)
+    let host = hosts.find(address)
     guard host != 0 else { return false }
     let gateway = gateways[Int(hosts[host].pointee.network)]
     guard gateway.isRouted else { return false }
@@ -95,7 +107,7 @@ extension Router {
     }
     guard passage.hasPorts, !gateway.translates(isIPv6: packet.isIPv6) else { return false }
     return publication(
-      of: packet.destination, port: packet.destinationPort, protocol: packet.protocol.rawValue,
+      of: address, port: packet.destinationPort, protocol: packet.protocol.rawValue,
       owner: hosts[host].pointee.port) != nil
   }
 

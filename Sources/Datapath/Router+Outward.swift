@@ -169,7 +169,10 @@ extension Router {
     session.host = source
     session.owner = passage.frame.port
     var mapping: UInt32 = 0
-    if gateway.translates(isIPv6: packet.isIPv6) {
+    if packet.isIPv6, let translation = gateway.prefixTranslation {
+      guard let external = translation.toOutside(session.inside) else { return (0, .unsupportedProtocol) }
+      session.external = external
+    } else if gateway.translates(isIPv6: packet.isIPv6) {
       // A connection that Martlet does not know cannot be taken up: its external port is not known either.
       if let segment = passage.segment, !segment.flags.contains(.syn), publishedPort(of: session) == nil {
         return (0, .noSession)
@@ -222,16 +225,27 @@ extension Router {
     }
     guard let slot else { return 0 }
     let made = addMapping(for: session, slot)
-    if made != 0 || session.protocol != IPProtocol.tcp.rawValue { return made }
-    // Connections that are over keep their ports for minutes, for what may still be under way; not when another needs one.
-    let external = externals[slot]
-    let isFreed = sessions.removeOldest(of: .tcpTransitory, budget: Self.recycleBudget) {
-      $0.isOver && $0.mapping != 0 && $0.external == external
-    }
-    return isFreed ? addMapping(for: session, slot) : 0
+    return made != 0 || !freePort(for: session, slot) ? made : addMapping(for: session, slot)
   }
 
-  /// Connections that are looked at for one that is over, when no port is free.
+  /// When no port is free. Connections that are over keep their ports for minutes, for what may still be under way: not when
+  /// another needs one. And who has the most sessions gives up one that was not set up: nobody takes all ports for himself.
+  private mutating func freePort(for session: Session, _ slot: Int) -> Bool {
+    let external = externals[slot]
+    let `protocol` = session.protocol
+    if `protocol` == IPProtocol.tcp.rawValue,
+      sessions.removeOldest(
+        of: .tcpTransitory, budget: Self.recycleBudget,
+        where: { $0.isOver && $0.mapping != 0 && $0.external == external })
+    {
+      return true
+    }
+    return sessions.removeOldestOfGreediest(other: session.owner, budget: Self.recycleBudget) {
+      $0.protocol == `protocol` && $0.mapping != 0 && $0.external == external
+    }
+  }
+
+  /// Sessions that are looked at when no port is free.
   private static let recycleBudget = 64
 
   private mutating func addMapping(for session: Session, _ slot: Int) -> UInt32 {

@@ -180,6 +180,8 @@ struct Gateway: BitwiseCopyable {
   /// External addresses to be used; 0: the first of the family.
   var outbound4: UInt128 = 0
   var outbound6: UInt128 = 0
+  /// Of its IPv6 subnet, in place of any other translation.
+  var prefixTranslation: PrefixTranslation?
 
   func holds(_ address: UInt128, isIPv6: Bool) -> Bool {
     let (own, length) = isIPv6 ? (address6, length6) : (address4, length4)

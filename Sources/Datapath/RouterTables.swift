@@ -17,10 +17,14 @@ struct RouterHost: BitwiseCopyable {
 /// The addresses inside, in fixed memory: they go with their port.
 struct HostTable: ~Copyable {
   static let capacity = 65_536
+  /// Addresses that were only seen as a source, at one port: a sender of many must not fill the table.
+  static let seenMax: UInt16 = 64
 
   private let hosts: UnsafeMutablePointer<RouterHost>
   private let buckets: UnsafeMutablePointer<UInt32>
   private let ports: UnsafeMutablePointer<UInt32>
+  /// By port, those that are not configured.
+  private let seenCounts: UnsafeMutablePointer<UInt16>
   private let hash: KeyedHash
   private static let bucketMask: UInt64 = 131_071
   private var unused: UInt32 = 1
@@ -30,6 +34,7 @@ struct HostTable: ~Copyable {
     hosts = .zeroed(Self.capacity + 1)
     buckets = .zeroed(Int(Self.bucketMask) + 1)
     ports = .zeroed(portCapacity)
+    seenCounts = .zeroed(portCapacity)
     hash = KeyedHash(seed: seed)
   }
 
@@ -37,6 +42,7 @@ struct HostTable: ~Copyable {
     Glibc.free(hosts)
     Glibc.free(buckets)
     Glibc.free(ports)
+    Glibc.free(seenCounts)
   }
 
   subscript(index: UInt32) -> UnsafeMutablePointer<RouterHost> { hosts + Int(index) }
@@ -54,6 +60,10 @@ struct HostTable: ~Copyable {
 
   /// Adds an address that is not there; 0 where there is no room.
   mutating func insert(_ host: RouterHost) -> UInt32 {
+    if !host.isConfigured {
+      guard seenCounts[Int(host.port)] < Self.seenMax else { return 0 }
+      seenCounts[Int(host.port)] += 1
+    }
     var index = free
     if index != 0 {
       free = hosts[Int(index)].next
@@ -61,6 +71,7 @@ struct HostTable: ~Copyable {
       index = unused
       unused += 1
     } else {
+      if !host.isConfigured { seenCounts[Int(host.port)] -= 1 }
       return 0
     }
     let bucket = bucket(host.address)
@@ -93,6 +104,7 @@ struct HostTable: ~Copyable {
   }
 
   private mutating func release(_ index: UInt32) {
+    if !hosts[Int(index)].isConfigured { seenCounts[Int(hosts[Int(index)].port)] -= 1 }
     let bucket = bucket(hosts[Int(index)].address)
     if bucket.pointee == index {
       bucket.pointee = hosts[Int(index)].next

@@ -6,7 +6,7 @@ import Tables
 //
 // The sessions lie in a file below the run directory, which is memory (tmpfs) and goes with the machine. When the daemon ends, however
 // it does, the file stays; the next one reads the sessions out of it and takes up those whose endpoints are there still. What
-// is in the file is only believed as far as the router can check it (`Router.restore`).
+// is in the file is only believed as far as the router can check it (`Router.restore`). One process has the file at a time (flock).
 
 /// A file that holds a session table's memory.
 final class SessionMemory: @unchecked Sendable {
@@ -24,14 +24,19 @@ final class SessionMemory: @unchecked Sendable {
 
   private let address: UnsafeMutableRawPointer
   private let bytes: Int
+  private let path: String
+  /// Keeps the lock.
+  private let file: FileDescriptor
   /// Of an earlier process.
   private var earlier: [Session]
 
   var sessions: UnsafeMutableRawPointer { address + Self.headerBytes }
 
-  /// Makes the file anew; what was in it is for `takeEarlier`.
+  /// Makes the file anew; what was in it is for `takeEarlier`. EWOULDBLOCK: another process has it.
   init(path: String, capacity: Int) throws(Errno) {
     let file = try FileDescriptor.open(path, O_RDWR | O_CREAT, mode: 0o600)
+    guard flock(file.number, LOCK_EX | LOCK_NB) == 0 else { throw .current("lock \(path)") }
+    self.path = path
     earlier = Self.read(file.number)
     bytes = Self.headerBytes + SessionTable.memorySize(capacity: capacity)
     guard ftruncate(file.number, 0) == 0, ftruncate(file.number, off_t(bytes)) == 0 else {
@@ -41,7 +46,11 @@ final class SessionMemory: @unchecked Sendable {
     guard let mapped, mapped != MAP_FAILED else { throw .current("map \(path)") }
     address = mapped
     address.storeBytes(of: Header(capacity: UInt64(capacity)), as: Header.self)
+    self.file = file
   }
+
+  /// The next process finds no sessions.
+  func remove() { unlink(path) }
 
   deinit { munmap(address, bytes) }
 

@@ -187,6 +187,11 @@ extension Switch {
     return (restored, earlier.count)
   }
 
+  public var sessionCount: Int { askRouter { $0.sessionCount } }
+
+  /// The file of the sessions goes: nobody is to take them up.
+  public func removeSessionFile() { sessionMemory?.remove() }
+
   public func flushSessions() { askRouter { $0.flushSessions() } }
 
   public func setTimeout(_ timer: SessionTimer, seconds: UInt32) {

@@ -72,6 +72,16 @@ public final class Switch: Sendable {
     return Int(clamping: limit.rlim_cur)
   }
 
+  /// nil also where another process has the file: this one is about to be refused for it.
+  private static func sessionMemory(_ options: WorkerOptions) throws(Errno) -> SessionMemory? {
+    guard let path = options.sessionFile else { return nil }
+    do throws(Errno) {
+      return try SessionMemory(path: path, capacity: options.sessionCapacity)
+    } catch let error where error.code == EWOULDBLOCK {
+      return nil
+    }
+  }
+
   /// Starts the workers.
   /// - Parameter workers: 1 to the number of processors.
   public init(workers: Int = Switch.defaultWorkerCount, _ options: WorkerOptions = WorkerOptions()) throws(Errno) {
@@ -91,7 +101,7 @@ public final class Switch: Sendable {
     let wanted = try Notices<IPAddress>()
     self.wanted = wanted
     let capacity = options.sessionCapacity
-    sessionMemory = if let path = options.sessionFile { try SessionMemory(path: path, capacity: capacity) } else { nil }
+    sessionMemory = try Self.sessionMemory(options)
     router = .allocate(capacity: 1)
     router.initialize(
       to: Router(

@@ -264,6 +264,25 @@ public struct SessionTable: ~Copyable {
     return false
   }
 
+  /// Ends the longest idle of the sessions not set up (`SessionTimer.isExpendable`) of the owner who has the most sessions, for which
+  /// `body` says so; at most `budget` are looked at. None where that owner is `owner`.
+  /// - Returns: false where there was none.
+  public mutating func removeOldestOfGreediest(
+    other than: UInt16, budget: Int, where body: (borrowing Session) -> Bool
+  ) -> Bool {
+    guard let greediest = ranking.greediest, greediest != than else { return false }
+    var index = owned[2 * Int(greediest)].oldest
+    for _ in 0..<budget where index != 0 {
+      if body(sessions[Int(index)]) {
+        remove(index)
+        evictions += 1
+        return true
+      }
+      index = sessions[Int(index)].ownerNewer
+    }
+    return false
+  }
+
   /// Ends all sessions of an owner. Costs those only.
   public mutating func removeAll(owner: UInt16) {
     for list in [2 * Int(owner), 2 * Int(owner) + 1] {

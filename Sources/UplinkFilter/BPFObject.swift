@@ -11,12 +11,14 @@ struct BPFObject: ~Copyable, @unchecked Sendable {
   private let pointer: OpaquePointer
   let socketProgram: Int32
   let ingressProgram: Int32
+  let leasedProgram: Int32
 
   /// Loads `digits`, an ELF object of which each byte is two hexadecimal digits.
   init(_ digits: StaticString, named name: StaticString) throws(Errno) {
     let handle = try ObjectHandle(digits, name)
     _ = try Self.check(bpf_object__load(handle.pointer), "load the BPF programs of \(name)")
     let (socket, ingress) = (try handle.program("uplink_socket"), try handle.program("uplink_ingress"))
+    leasedProgram = try handle.program(UplinkFilter.leasedProgramName)
     (socketProgram, ingressProgram) = (socket, ingress)
     pointer = handle.release()
   }

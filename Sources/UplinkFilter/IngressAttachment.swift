@@ -10,6 +10,13 @@ enum IngressAttachment: ~Copyable, Sendable {
   case link(FileDescriptor)
   case classifier(ClassifierFilter)
 
+  var isLink: Bool {
+    switch self {
+    case .link: true
+    case .classifier: false
+    }
+  }
+
   static func link(_ program: Int32, _ interface: Int32) throws(Errno) -> IngressAttachment {
     let link = try check(
       martlet_bpf_link_ingress(program, interface), "attach a BPF program to tc ingress of interface \(interface)")

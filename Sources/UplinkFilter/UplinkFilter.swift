@@ -8,12 +8,15 @@ import Wire
 /// Tells Martlet's frames from the host's where both receive at one interface: `uplink.bpf.c`, whose head says how, loaded
 /// into the kernel with maps of its own.
 ///
-/// Everything goes with this value, or with the process: programs, maps, and the attachment to the interface. On a kernel
-/// before 6.6 the attachment outlives a process that is killed; the next `attach` to the interface replaces it.
+/// Everything goes with this value, or with the process: programs, maps, and the attachment to the interface; unless it was made
+/// to `linger`. On a kernel before 6.6 the attachment outlives a process that is killed; the next `attach` to the interface
+/// replaces it.
 ///
 /// Threads: any may use it, and several at a time.
 public struct UplinkFilter: ~Copyable, Sendable {
   private var attachment: IngressAttachment? = nil
+  /// Of the interface it is attached to.
+  private var interface: Int32 = 0
   let object: BPFObject
   private let mappedClaims: MappedClaims
   private let maps: UplinkMaps
@@ -45,6 +48,7 @@ public struct UplinkFilter: ~Copyable, Sendable {
   ///   that it takes the place of what an earlier process left.
   public mutating func attach(interface: Int32, handle: UInt32 = uplinkHandle) throws(Errno) {
     detach()
+    self.interface = interface
     do {
       attachment = try .link(object.ingressProgram, interface)
     } catch {
@@ -59,6 +63,26 @@ public struct UplinkFilter: ~Copyable, Sendable {
     detach()
     attachment = try .classifier(object.ingressProgram, interface, handle: handle)
   }
+
+  /// The name of the program that lingers, by which it is known in the kernel (BPF_OBJ_NAME_LEN).
+  static let leasedProgramName = "uplink_leased"
+
+  /// Leaves a program at the interface's tc ingress for `seconds`, whatever becomes of this value and of the process: until then
+  /// the host is silent about what is Martlet's, and after it gets everything. `endLingering` takes it away. To be called in the namespace of the interface. Without effect where nothing is attached, or the
+  /// kernel has no tcx.
+  public mutating func linger(seconds: Int) throws(Errno) {
+    guard attachment?.isLink == true else { return }
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    try maps.setLease(until: UInt64(now.tv_sec + seconds) * 1_000_000_000 + UInt64(now.tv_nsec))
+    _ = try check(
+      martlet_bpf_attach_ingress(object.leasedProgram, interface),
+      "leave a BPF program at tc ingress of interface \(interface)")
+  }
+
+  /// Takes away what an earlier process left to linger at an interface, an index in the calling thread's network namespace: when
+  /// this one's filter has taken its place, and knows what is Martlet's.
+  public static func endLingering(interface: Int32) { _ = martlet_bpf_detach_ingress(interface, leasedProgramName) }
 
   /// The host gets all frames again, when this returns. Without effect where nothing is attached.
   public mutating func detach() { attachment = nil }

@@ -28,7 +28,7 @@ final class UplinkMaps: Sendable {
     }
   }
 
-  private let externals, macs, addresses, subnets, presence: BPFMap
+  private let externals, macs, addresses, subnets, presence, lease: BPFMap
   /// What the map `presence` holds; whoever changes a map holds the lock.
   private let counts = Mutex(Presence())
 
@@ -38,7 +38,11 @@ final class UplinkMaps: Sendable {
     addresses = BPFMap(try object.map("addresses"))
     subnets = BPFMap(try object.map("subnets"))
     presence = BPFMap(try object.map("presence"))
+    lease = BPFMap(try object.map("lease"))
   }
+
+  /// - Parameter end: nanoseconds of CLOCK_MONOTONIC.
+  func setLease(until end: UInt64) throws(Errno) { try lease.set(UInt32(0), end) }
 
   private func map(_ kind: Counted) -> BPFMap {
     switch kind {

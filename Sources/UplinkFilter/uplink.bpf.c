@@ -34,6 +34,10 @@
 // is refused by read_packet. Offsets count from the MAC header, where both kinds of program begin. A VLAN tag does not
 // stand in the frame (`vlan_present`), and what has one is not for the uplink itself.
 //
+// A daemon that ends to be started again leaves `uplink_leased` in the ingress program's place: else the host would reset every
+// connection of Martlet's that says something meanwhile. `lease` holds until when, and the program is without effect after
+// it: a daemon that does not come back leaves no black hole.
+//
 // The programs state no licence: they call nothing that the kernel keeps for one. They run beside a copy of themselves in
 // another namespace or on another interface: the maps belong to one loaded object.
 
@@ -159,6 +163,14 @@ struct {
   __type(key, __u32);
   __type(value, struct presence);
 } presence SEC(".maps");
+
+// In nanoseconds of CLOCK_MONOTONIC.
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u64);
+} lease SEC(".maps");
 
 // An IP packet, or one that an ICMP error quotes.
 struct packet {
@@ -420,3 +432,11 @@ int uplink_socket(struct __sk_buff *skb) { return classify(skb) == HOST ? 0 : -1
 
 SEC("tc")
 int uplink_ingress(struct __sk_buff *skb) { return classify(skb) == OURS ? TC_ACT_SHOT : TC_ACT_UNSPEC; }
+
+SEC("tc")
+int uplink_leased(struct __sk_buff *skb) {
+  __u32 zero = 0;
+  const __u64 *end = bpf_map_lookup_elem(&lease, &zero);
+  if (!end || bpf_ktime_get_ns() > *end) return TC_ACT_UNSPEC;
+  return classify(skb) == OURS ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}

@@ -27,11 +27,29 @@ struct Configuration: Equatable {
 
   var socketPath: String { givenSocketPath ?? runDirectory + "/martlet.sock" }
 
+  /// One for each network namespace, as there is one daemon for each.
+  private var sessionFile: String {
+    var status = stat()
+    stat("/proc/self/ns/net", &status)
+    return runDirectory + "/sessions-\(status.st_ino)"
+  }
+
   var workerOptions: WorkerOptions {
     var options = WorkerOptions()
     options.spinMicroseconds = UInt32(spinMicroseconds)
     options.napMicroseconds = UInt32(napMicroseconds)
+    options.sessionFile = sessionFile
     return options
+  }
+
+  func makeRunDirectory() throws(ControlError) {
+    var path = ""
+    for part in runDirectory.split(separator: "/") {
+      path += "/" + part
+      if mkdir(path, 0o755) != 0, errno != EEXIST {
+        throw ControlError(.system, "\(Errno.current("make the run directory \(path)"))")
+      }
+    }
   }
 
   static let keys = [

@@ -23,6 +23,7 @@ struct Daemon {
     let stop = StopRequest()
     try MachineCheck.run()
     MachineCheck.raiseDescriptorLimit(logger)
+    try configuration.makeRunDirectory()
     let dataPlane = try SwitchDataPlane(workers: configuration.workers, configuration.workerOptions)
     defer { dataPlane.stop() }
     let controlPlane = try ControlPlane(

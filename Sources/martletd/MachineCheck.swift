@@ -43,14 +43,19 @@ enum MachineCheck {
 
   /// Every endpoint takes a descriptor: as many as the machine allows, without asking the operator.
   static func raiseDescriptorLimit(_ logger: Logger) {
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
     var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else {
-      return
+    guard getrlimit(resource, &limit) == 0 else { return }
+    // Beyond the hard limit only root may go (CAP_SYS_RESOURCE).
+    for wanted in [max(limit.rlim_max, descriptorsWanted), limit.rlim_max] where limit.rlim_cur < wanted {
+      var raised = rlimit(rlim_cur: wanted, rlim_max: wanted)
+      if setrlimit(resource, &raised) == 0 { return }
     }
-    limit.rlim_cur = limit.rlim_max
-    guard setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+    if limit.rlim_cur < limit.rlim_max {
       logger.warning("the limit of file descriptors stays: \(Errno.current("setrlimit"))")
-      return
     }
   }
+
+  /// A published port has one for each family, a relayed connection two: what systemd gives a service at most.
+  private static let descriptorsWanted: rlim_t = 524_288
 }

@@ -112,6 +112,10 @@ extension StandInDataPlane {
     return shownSessions.withLock { $0 }
   }
 
+  var sessionCount: Int { 0 }
+
+  func removeSessionFile() {}
+
   func restoreSessions() throws(ControlError) -> (restored: Int, of: Int) {
     try step("restoreSessions") { _ throws(ControlError) in (0, 0) }
   }

@@ -74,6 +74,10 @@ extension StandInHostNetwork {
     return try descriptor()
   }
 
+  func endLingering(on link: Int32) throws(ControlError) {}
+
+  func lingerUplink() throws(ControlError) { try step("lingerUplink") { _ throws(ControlError) in } }
+
   func closeUplink() throws(ControlError) {
     try step("closeUplink") { state throws(ControlError) in
       (state.uplink.open, state.uplink.slots, state.uplink.subnets) = (nil, [:], [])

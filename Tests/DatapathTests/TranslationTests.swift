@@ -142,6 +142,24 @@ struct TranslationTests {
     #expect(bed.out(.udp(("10.1.0.2", 4000), (Self.remote, 53))) != nil)
   }
 
+  @Test("who has taken all ports gives one up for another endpoint, of those that were not answered")
+  func portFairness() throws {
+    let bed = RouterBed(sessions: 5000)
+    for number in 0..<1000 { #expect(bed.out(.udp(("10.1.0.2", 1024 + number), (Self.remote, 53))) != nil) }
+    let mac = (to: RouterBed.gatewayMAC, from: host(2))
+    #expect(bed.out(.udp(("10.1.0.3", 4000), (Self.remote, 53), mac: mac), at: 1) != nil)
+    #expect(bed.out(.udp(("10.1.0.2", 4000), (Self.remote, 53))) == nil)
+    #expect(bed.router.pointee.sessionCount == 1000)
+  }
+
+  @Test("addresses that are only seen as sources are few at one port")
+  func seenSources() {
+    let bed = RouterBed()
+    for number in 10..<200 { _ = bed.send(.udp(("10.1.0.\(number)", 4000), (Self.remote, 53)), at: 0) }
+    #expect(bed.router.pointee.sessionCount == Int(HostTable.seenMax))
+    #expect(bed.drops(.spoofedSource, at: 0) == 190 - UInt64(HostTable.seenMax))
+  }
+
   @Test("a flood by one endpoint ends sessions of its own, not of others")
   func fairness() throws {
     let bed = RouterBed(sessions: 100)
@@ -173,5 +191,21 @@ struct TranslationTests {
     #expect(back.destination == "fd01::2" && back.destinationPort == 5001 && back.isSummedRight)
     let echo = try #require(bed.out(.icmp("fd01::2", far, type: 128, word: 0x1234_0001)))
     #expect(echo.source == RouterBed.external6 && echo.isSummedRight)
+  }
+
+  @Test("an IPv6 prefix is translated to another of its length, and the checksum stays as it is")
+  func prefixTranslation() throws {
+    var options = RouterBed.gateway()
+    options.prefixTranslation = PrefixTranslation(
+      inside: IPPrefix("fd01::/64")!, outside: IPPrefix("2001:db8:77::/64")!)
+    let bed = RouterBed(network: options)
+    let far = "2001:db8:9::1"
+    let sent = IPPacket.udp(("fd01::2", 5001), (far, 53))
+    let out = try #require(bed.out(sent))
+    #expect(out.source.hasPrefix("2001:db8:77:") && out.sourcePort == 5001 && out.isSummedRight)
+    #expect(out.word(out.transport + 6) == sent.word(sent.transport + 6))
+    let back = try #require(bed.into(0, .udp((far, 53), (out.source, 5001), mac: outside)))
+    #expect(back.destination == "fd01::2" && back.isSummedRight)
+    #expect(bed.into(0, .udp((far, 54), (out.source, 5001), mac: outside)) == nil)
   }
 }

@@ -138,7 +138,7 @@ struct UplinkTests {
         }
       }
       let address = Self.addresses[0]
-      for port in [Self.port, 8081] { #expect(try uplink.connect(to: address, port: port, wait: 300) == ETIMEDOUT) }
+      for port in [Self.port, 8081] as [UInt16] { #expect(try uplink.connect(to: address, port: port, wait: 300) == ETIMEDOUT) }
       #expect(try uplink.connect(to: address, port: 8082) == ECONNREFUSED)
       filters.first.detach()
       #expect(try uplink.connect(to: address, port: Self.port) == ECONNREFUSED)
@@ -155,6 +155,35 @@ struct UplinkTests {
       }
       let error = try uplink.connect(to: Self.addresses[0], port: Self.port)
       #expect(error == ECONNREFUSED)
+    }
+  }
+
+  /// A daemon that ends to be started again: the host stays silent meanwhile, and not for ever.
+  @Test func programLingersUntilItsLeaseEndsOrTheNextComes() async throws {
+    try await TestUplink.with { uplink in
+      for seconds in [60, 1] {
+        var filter = try makeFilter()
+        claim(filter)
+        try uplink.onHost { () throws(Errno) in
+          try filter.attach(interface: Int32(if_nametoindex("wan")))
+          try filter.linger(seconds: seconds)
+        }
+        filter.detach()
+        #expect(try uplink.connect(to: Self.addresses[0], port: Self.port, wait: 300) == ETIMEDOUT)
+        if seconds > 1 {
+          var next = try makeFilter()
+          try uplink.onHost { () throws(Errno) in
+            try next.attach(interface: Int32(if_nametoindex("wan")))
+            UplinkFilter.endLingering(interface: Int32(if_nametoindex("wan")))
+          }
+        }
+        var answer = try uplink.connect(to: Self.addresses[0], port: Self.port, wait: 300)
+        for _ in 0..<20 where answer != ECONNREFUSED {
+          answer = try uplink.connect(to: Self.addresses[0], port: Self.port, wait: 300)
+        }
+        #expect(answer == ECONNREFUSED)
+      }
+      try uplink.onHost { () throws(Errno) in UplinkFilter.endLingering(interface: Int32(if_nametoindex("wan"))) }
     }
   }
 

@@ -39,7 +39,7 @@ class MartletRouter(Router, Martlet):
 
     def session_count(self) -> int | None:
         try:
-            return len(json.loads(self.command("--json", "session", "ls")))
+            return json.loads(self.command("--json", "uplink", "show"))["sessions"]
         except (ProgramFailed, json.JSONDecodeError):
             return None
 
