@@ -24,12 +24,13 @@ struct ConnectPlan {
     }
     for alias in aliases { try Name.checkAlias(alias) }
     for text in request.publish ?? [] { published.append(try PublishedSpecification(text)) }
-    guard network.driver == .bridge else {
+    guard network.driver.hasSwitch else {
       try Self.refuseInterfaceSettings(request, network)
       return
     }
     let options = try network.parsedOptions
-    isIsolated = request.isolated ?? !options.connectsEndpoints
+    try Controller.checkIsolation(request.isolated, on: network)
+    isIsolated = request.isolated ?? (!options.connectsEndpoints || network.lanMode?.isPrivate == true)
     isAddressed = request.noAddress != true && !subnets.isEmpty
     isAnnounced = isAddressed && request.noAnnounce != true
     ipv4 = try Self.address(request.ip, isIPv6: false, network, subnets)
@@ -38,6 +39,10 @@ struct ConnectPlan {
       throw ControlError(.invalid, "address \(asked) and no address contradict each other")
     }
     mac = try Self.mac(request.mac)
+    if let mac, network.lanMode?.sharesMAC == true {
+      throw ControlError(
+        .invalid, "MAC \(mac): endpoints of network \(network.name) have its parent's, \(network.sharedMac ?? .zero)")
+    }
     if let name = request.interface {
       try Name.checkInterface(name)
       interface = name

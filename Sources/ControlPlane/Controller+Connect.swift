@@ -9,11 +9,12 @@ extension Controller {
       let sandbox = try sandboxToConnect(request.sandbox, &rollback)
       try checkConnection(of: sandbox, to: network)
       let endpoint = try record(plan, network: network, sandbox: sandbox)
-      try store.insert(endpoint) { subnet in subnet.isIpv6 ? plan.ipv6 : plan.ipv4 }
+      let others = try checkLANAddresses(plan, on: network)
+      try store.insert(endpoint, others: others) { subnet in subnet.isIpv6 ? plan.ipv6 : plan.ipv4 }
       rollback.add("forget endpoint \(endpoint.id)") { [store] () throws(ControlError) in
         try store.deleteEndpoint(endpoint.id)
       }
-      if network.driver == .bridge { try raiseEndpoint(endpoint, network: network, sandbox: sandbox, &rollback) }
+      if network.driver.hasSwitch { try raiseEndpoint(endpoint, network: network, sandbox: sandbox, &rollback) }
       if !plan.published.isEmpty { _ = try publish(plan.published, of: endpoint, on: network, &rollback) }
       var settled = endpoint
       settled.state = .settled
@@ -66,15 +67,19 @@ extension Controller {
       throw ControlError(
         .invalid, "network \(network.name) is the host's: sandbox \(sandbox.name) has a namespace of its own")
     }
-    if network.driver == .bridge, isOwn {
+    if network.driver.hasSwitch, isOwn {
+      let way = network.lanMode == nil ? "which reaches network \(network.name) by its gateway" : "which has the parent"
+      throw ControlError(.invalid, "sandbox \(sandbox.name) has the daemon's own namespace, \(way)")
+    }
+    if network.lanMode?.hasParentAlone == true, let first = try store.endpoints(ofNetwork: network.id).first {
+      let name = try store.sandbox(id: first.sandboxId)?.name ?? first.id
       throw ControlError(
-        .invalid,
-        "sandbox \(sandbox.name) has the daemon's own namespace, which reaches network \(network.name) by its gateway")
+        .conflict, "network \(network.name) passes its parent through to one endpoint, that of sandbox \(name)")
     }
     for endpoint in try store.endpoints(ofSandbox: sandbox.id) {
       guard let other = try store.network(id: endpoint.networkId) else { continue }
-      if network.driver != .bridge || other.driver != .bridge {
-        let exclusive = other.driver != .bridge ? other : network
+      if !network.driver.hasSwitch || !other.driver.hasSwitch {
+        let exclusive = other.driver.hasSwitch ? network : other
         throw ControlError(
           .conflict,
           "network \(exclusive.name) of the driver \(exclusive.driver.rawValue) allows no other: disconnect sandbox \(sandbox.name) from \(other.name) first"
@@ -87,11 +92,12 @@ extension Controller {
   private func record(
     _ plan: ConnectPlan, network: NetworkRecord, sandbox: SandboxRecord
   ) throws(ControlError) -> EndpointRecord {
-    let isBridge = network.driver == .bridge
+    let hasInterface = network.driver.hasSwitch
+    let hasMAC = hasInterface && network.lanMode?.sharesMAC != true
     return EndpointRecord(
       id: Identifier.random(), networkId: network.id, sandboxId: sandbox.id,
-      interface: isBridge ? try interfaceName(plan.interface, network, sandbox) : "",
-      mac: isBridge ? try freeMAC(plan.mac, network) : nil, mtu: plan.mtu, isIsolated: plan.isIsolated, macLimit: 0,
+      interface: hasInterface ? try interfaceName(plan.interface, network, sandbox) : "",
+      mac: hasMAC ? try freeMAC(plan.mac, network) : nil, mtu: plan.mtu, isIsolated: plan.isIsolated, macLimit: 0,
       isAddressed: plan.isAddressed, aliases: plan.aliases, state: .creating, created: Self.now())
   }
 
@@ -113,6 +119,12 @@ extension Controller {
   private func freeMAC(_ asked: MACAddress?, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
     var taken = Set(try store.endpoints(ofNetwork: network.id).compactMap(\.mac))
     if let gateway = network.gatewayMac { taken.insert(gateway) }
+    if let parent = network.parent {
+      taken.formUnion(try host.links(in: host.own).filter { $0.name == parent }.compactMap(\.mac))
+      for other in try store.networks() where other.parent == parent && other.id != network.id {
+        taken.formUnion(try store.endpoints(ofNetwork: other.id).compactMap(\.mac))
+      }
+    }
     if let asked {
       guard !taken.contains(asked) else {
         throw ControlError(.conflict, "MAC \(asked) is taken on network \(network.name)")
@@ -146,16 +158,21 @@ extension Controller {
     rollback.add("take the port of \(endpoint.id) away") { [self] () throws(ControlError) in
       endpointPorts[endpoint.id] = nil
       try dataPlane.removePort(port)
+      try refreshParent(network)
     }
-    let settings = LinkSettings(mac: endpoint.mac, mtu: endpoint.mtu ?? network.mtu)
+    let settings = LinkSettings(mac: mac(of: endpoint, on: network), mtu: endpoint.mtu ?? network.mtu)
     try host.configure(temporary, settings, in: host.own)
     try host.move(temporary, to: namespace, as: endpoint.interface)
     let addresses = try store.addresses(ofEndpoint: endpoint.id)
     // A network without IPv6 has none at all, link-local neither; without addresses of ours the interface is the user's.
     let ipv6 = endpoint.isAddressed ? addresses.contains(where: \.isIPv6) : nil
+    let sharesMAC = network.lanMode?.usesAddresses == true
+    if sharesMAC { try host.setLinkLocal(isRandom: !endpoint.isAddressed, endpoint.interface, in: namespace) }
     try host.setUp(endpoint.interface, ipv6: ipv6, in: namespace)
-    for address in addresses { try host.addAddress(address, to: endpoint.interface, in: namespace) }
-    try addHosts(of: endpoint, at: port)
+    let linkLocal = sharesMAC && ipv6 == true ? [Self.linkLocal(of: endpoint)] : []
+    for address in addresses + linkLocal { try host.addAddress(address, to: endpoint.interface, in: namespace) }
+    try tellEndpoint(endpoint, at: port, on: network)
+    try refreshParent(network)
     try giveDefaultRoutes(in: namespace, from: [endpoint])
     try giveNameServers(to: sandbox, &rollback)
   }

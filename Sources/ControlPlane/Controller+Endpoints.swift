@@ -27,8 +27,10 @@ extension Controller {
       try dataPlane.removePort(port)
       endpointPorts[endpoint.id] = nil
     }
+    (seenAddresses[endpoint.id], followedAddresses[endpoint.id]) = (nil, nil)
+    if let network = try store.network(id: endpoint.networkId) { try refreshParent(network) }
     try forgetPublications(of: endpoint)
-    if endpoint.mac != nil, let sandbox = try store.sandbox(id: endpoint.sandboxId) {
+    if !endpoint.interface.isEmpty, let sandbox = try store.sandbox(id: endpoint.sandboxId) {
       try removeInterface(of: endpoint, in: [host.own, sandbox.namespace])
     }
     let addresses = try store.addresses(ofEndpoint: endpoint.id).map(\.address)
@@ -127,7 +129,10 @@ extension Controller {
       throw ControlError(.unsupported, "rate limits are not built yet: an endpoint's rate stays unlimited")
     }
     var new = old
-    if let isolated = change.isolated { new.isIsolated = isolated }
+    if let isolated = change.isolated {
+      if let network = try store.network(id: old.networkId) { try Self.checkIsolation(isolated, on: network) }
+      new.isIsolated = isolated
+    }
     if let limit = change.macLimit {
       new.macLimit = try NetworkPlan.check(limit, in: 0...Limits.fdbEntries.upperBound, "MAC limit")
     }

@@ -36,6 +36,9 @@ extension Controller {
       guard let port = endpointPorts[endpoint.id] else { continue }
       ports[port] = ForwardingPort(kind: "endpoint", endpoint: endpoint.id, interface: endpoint.interface)
     }
+    if let parent = network.parent, let raised = parents[network.id] {
+      ports[raised.port] = ForwardingPort(kind: Self.interfacePortKind, interface: parent)
+    }
     for record in try store.interfacePorts(ofNetwork: network.id) {
       guard let attached = interfacePorts[record.interface] else { continue }
       ports[attached.port] = ForwardingPort(kind: Self.interfacePortKind, interface: record.interface)
@@ -76,8 +79,17 @@ extension Controller {
     return mac
   }
 
+  /// Refuses to change what follows from the endpoints.
+  private func checkHasFreeTable(_ network: NetworkRecord) throws(ControlError) {
+    guard network.lanMode != nil else { return }
+    throw ControlError(
+      .unsupported,
+      "network \(network.name) of the driver \(network.driver.rawValue) forwards by its endpoints' addresses alone")
+  }
+
   func addForwardingEntry(network name: String, _ request: ForwardingEntryRequest) throws(ControlError) {
     let (network, handle) = try networkWithSwitch(name)
+    try checkHasFreeTable(network)
     let mac = try Self.mac(request.mac)
     let (port, endpoint, interface) = try port(request.port, of: network)
     let kept = try store.staticEntries(ofNetwork: network.id)
@@ -97,6 +109,7 @@ extension Controller {
 
   func removeForwardingEntry(network name: String, mac text: String) throws(ControlError) {
     let (network, handle) = try networkWithSwitch(name)
+    try checkHasFreeTable(network)
     let mac = try Self.mac(text)
     guard try dataPlane.removeForwardingEntry(mac, network: handle) else {
       throw ControlError(.notFound, "MAC \(mac) is not in the table of network \(network.name)")
@@ -143,6 +156,12 @@ extension Controller {
           kind: "endpoint", name: endpoint.id, sandbox: try store.sandbox(id: endpoint.sandboxId)?.name,
           interface: endpoint.interface, counters: dataPlane.counters(port)))
     }
+    if let parent = network.parent, let raised = parents[network.id] {
+      ports.append(
+        PortStatistics(
+          kind: Self.interfacePortKind, name: parent, sandbox: nil, interface: parent,
+          counters: dataPlane.counters(raised.port)))
+    }
     for record in try store.interfacePorts(ofNetwork: network.id) {
       guard let attached = interfacePorts[record.interface] else { continue }
       ports.append(
@@ -159,7 +178,9 @@ extension Controller {
   func announce(_ id: String) {
     guard let port = endpointPorts[id] else { return }
     attempt("announce endpoint \(id)") { () throws(ControlError) in
-      guard let endpoint = try store.endpoint(id: id), let mac = endpoint.mac else { return }
+      guard let endpoint = try store.endpoint(id: id), let network = try store.network(id: endpoint.networkId),
+        let mac = mac(of: endpoint, on: network)
+      else { return }
       let frames = try store.addresses(ofEndpoint: id).map { AddressAnnouncement.frame(for: $0.address, at: mac) }
       try dataPlane.inject(frames, from: port)
     }

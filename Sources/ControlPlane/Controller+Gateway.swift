@@ -66,5 +66,7 @@ extension Controller {
 
 extension NetworkRecord {
   /// Endpoints of the network may send what is meant for elsewhere to its gateway.
-  var offersDefaultRoute: Bool { gatewayInterface != nil && !isInternal && gatewayMode != .isolated }
+  var offersDefaultRoute: Bool {
+    (gatewayInterface != nil || lanMode != nil) && !isInternal && gatewayMode != .isolated
+  }
 }

@@ -21,6 +21,11 @@ extension Controller {
       throw ControlError(
         .unsupported, "network \(network.name) of the driver \(network.driver.rawValue) has no switch to attach to")
     }
+    guard network.lanMode == nil else {
+      throw ControlError(
+        .unsupported,
+        "network \(network.name) of the driver \(network.driver.rawValue) has its parent, and no other interface")
+    }
     if let other = try store.interfacePort(interface) {
       let taken = try store.network(id: other.networkId)?.name ?? ""
       throw ControlError(.conflict, "interface \(interface) is on network \(taken) already")
@@ -58,6 +63,7 @@ extension Controller {
     if link.name == uplinkRecord?.interface {
       throw ControlError(.conflict, "interface \(link.name) is the uplink: martlet uplink unset, or move it")
     }
+    try checkIsNoParent(link.name, unlessShared: false)
     guard link.isEthernet else {
       throw ControlError(.invalid, "interface \(link.name) carries no Ethernet frames: a switch has no use for it")
     }
@@ -102,6 +108,12 @@ extension Controller {
 
   func detachPort(network name: String, interface: String) throws(ControlError) {
     let network = try store.network(name)
+    if network.parent == interface {
+      throw ControlError(
+        .conflict,
+        "interface \(interface) is the parent of network \(network.name), and goes with it: martlet network rm \(network.name)"
+      )
+    }
     // What is restored is the state of the interface that is there now.
     watchPorts()
     guard let record = try store.interfacePort(interface), record.networkId == network.id else {
@@ -195,11 +207,17 @@ extension Controller {
 
   func ports(network name: String?) throws(ControlError) -> [InterfacePort] {
     if let name { return try ports(of: try store.network(name)) }
-    return try views(of: try store.interfacePorts())
+    let links = try host.links(in: host.own)
+    let parents = try store.networks().compactMap { parentView(of: $0, among: links) }
+    return try views(of: try store.interfacePorts()) + parents
   }
 
   func ports(of network: NetworkRecord) throws(ControlError) -> [InterfacePort] {
-    try views(of: try store.interfacePorts(ofNetwork: network.id))
+    let ports = try views(of: try store.interfacePorts(ofNetwork: network.id))
+    guard network.parent != nil, let parent = parentView(of: network, among: try host.links(in: host.own)) else {
+      return ports
+    }
+    return ports + [parent]
   }
 
   private func views(of records: [InterfacePortRecord]) throws(ControlError) -> [InterfacePort] {

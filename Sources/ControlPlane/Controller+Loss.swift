@@ -22,6 +22,8 @@ extension Controller {
       }
     } else if interfacePorts.values.contains(where: { $0.port == port }) {
       watchPorts()
+    } else if parents.values.contains(where: { $0.port == port }) {
+      watchParents()
     } else if uplink?.port == port {
       watchUplink()
     }
@@ -31,6 +33,7 @@ extension Controller {
   /// for what became of the uplink and of ports that could not be had.
   func sweep() {
     watchPorts()
+    watchParents()
     usedPortsAge += 1
     watchUplink()
     retryPublications()

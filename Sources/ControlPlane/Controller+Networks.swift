@@ -10,10 +10,15 @@ extension Controller {
     guard networks.count < Limits.networks else {
       throw ControlError(.exhausted, "there are \(networks.count) networks, the most allowed: remove one")
     }
-    let inUse = try prefixesInUse(networks)
-    let plan = try NetworkPlan(request, inUse: inUse, created: Self.now(), ula: store.ulaPrefix)
-    let network = plan.network
-    if network.driver != .bridge, let other = networks.first(where: { $0.driver == network.driver }) {
+    let inUse = try prefixesInUse(networks, besides: request.driver)
+    let plan = try NetworkPlan(
+      request, uplink: uplinkRecord?.interface, inUse: inUse, created: Self.now(), ula: store.ulaPrefix)
+    let (network, parent) = try placed(plan.network, isMTUGiven: plan.isMTUGiven)
+    if network.mtu < Limits.ipv6MTUMinimum, plan.subnets.contains(where: \.isIpv6) {
+      throw ControlError(
+        .invalid, "MTU \(network.mtu) of \(network.parent ?? ""): IPv6 needs at least \(Limits.ipv6MTUMinimum)")
+    }
+    if !network.driver.hasSwitch, let other = networks.first(where: { $0.driver == network.driver }) {
       throw ControlError(.conflict, "network \(other.name) is the one of the driver \(network.driver.rawValue) already")
     }
     if let interface = network.gatewayInterface { try checkGatewayInterface(interface) }
@@ -23,17 +28,38 @@ extension Controller {
       rollback.add("forget network \(network.name)") { [store] () throws(ControlError) in
         try store.deleteNetwork(network.id)
       }
-      if network.driver == .bridge { try raiseSwitch(network, &rollback) }
+      if network.driver.hasSwitch { try raiseSwitch(network, &rollback) }
+      if let parent { try raiseParent(network, parent, &rollback) }
       try store.setNetwork(network.id, state: .settled)
     }
     logger.info("network \(network.name) made", metadata: ["id": "\(network.id)"])
     return Created(id: network.id)
   }
 
-  /// What a new network's subnets must not overlap.
-  private func prefixesInUse(_ networks: [NetworkRecord]) throws(ControlError) -> [PrefixInUse] {
+  /// With what a network on the LAN takes from its parent: the MTU, where none was asked for, and the MAC address, where
+  /// endpoints share it.
+  private func placed(
+    _ network: NetworkRecord, isMTUGiven: Bool
+  ) throws(ControlError) -> (NetworkRecord, HostLink?) {
+    var network = network
+    // As low as any: what is asked of the parent is looked at when that is known.
+    if !isMTUGiven, network.parent != nil { network.mtu = Limits.mtu.lowerBound }
+    let parent = try checkParent(of: network)
+    if let parent, !isMTUGiven { network.mtu = min(parent.mtu, Limits.mtu.upperBound) }
+    if network.lanMode?.sharesMAC == true {
+      var generator = SystemRandomNumberGenerator()
+      network.sharedMac = parent?.mac ?? .randomLocal(using: &generator)
+    }
+    return (network, parent)
+  }
+
+  /// What a new network's subnets must not overlap. The host's own way to the LAN is no obstacle to a network on the LAN.
+  private func prefixesInUse(
+    _ networks: [NetworkRecord], besides driver: String?
+  ) throws(ControlError) -> [PrefixInUse] {
     let interfaces = Set(networks.compactMap(\.gatewayInterface))
     let ours = try store.subnetsWithNames().map { PrefixInUse(prefix: $0.prefix, owner: "network \($0.network)") }
+    if driver.flatMap(Driver.init)?.isOnLAN == true { return ours }
     let others = try host.routedPrefixes(except: interfaces)
     return ours + others.map { PrefixInUse(prefix: $0, owner: "a route of the host") }
   }
@@ -74,6 +100,8 @@ extension Controller {
     }
     try store.setNetwork(network.id, state: .removing)
     try lowerGateway(network)
+    try lowerParent(network)
+    parentTroubles[network.id] = nil
     if let handle = dataPlaneNetworks[network.id] {
       try dataPlane.removeNetwork(handle)
       dataPlaneNetworks[network.id] = nil
@@ -109,8 +137,12 @@ extension Controller {
 
   func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network {
     let old = try settled(try store.network(name))
-    guard old.driver == .bridge else {
+    guard old.driver.hasSwitch else {
       throw ControlError(.unsupported, "network \(old.name) of the driver \(old.driver.rawValue) has nothing to set")
+    }
+    if old.driver.isOnLAN, change.gatewayMode != nil || change.ageingSeconds != nil || change.fdbLimit != nil {
+      throw ControlError(
+        .invalid, "network \(old.name) of the driver \(old.driver.rawValue): nothing but the MTU can be set")
     }
     let new = try changed(old, by: change)
     guard new != old else { return try view(old) }
@@ -150,7 +182,8 @@ extension Controller {
           .conflict,
           "MTU \(mtu): endpoint \(Identifier.short(larger.id)) was given MTU \(larger.mtu!): disconnect it first")
       }
-      let interfaces = Set(try store.interfacePorts(ofNetwork: old.id).map(\.interface))
+      var interfaces = Set(try store.interfacePorts(ofNetwork: old.id).map(\.interface))
+      if let parent = old.parent { interfaces.insert(parent) }
       if !interfaces.isEmpty,
         let smaller = try host.links(in: host.own).first(where: { interfaces.contains($0.name) && $0.mtu < mtu })
       {
@@ -220,6 +253,8 @@ extension Controller {
 
 extension NetworkRecord {
   var dataPlaneOptions: DataPlaneNetworkOptions {
-    DataPlaneNetworkOptions(mtu: mtu, ageingSeconds: ageingSeconds, fdbLimit: fdbLimit)
+    DataPlaneNetworkOptions(
+      mtu: mtu, ageingSeconds: ageingSeconds, fdbLimit: fdbLimit, forwarding: lanMode?.forwarding ?? .learning,
+      sharedMAC: sharedMac ?? .zero)
   }
 }

@@ -23,7 +23,7 @@ extension Controller {
     guard let network = try store.network(id: endpoint.networkId) else {
       throw ControlError(.system, "endpoint \(endpoint.id) has lost its network")
     }
-    guard endpoint.state == .settled, network.driver != .bridge || endpointPorts[endpoint.id] != nil else {
+    guard endpoint.state == .settled, !network.driver.hasSwitch || endpointPorts[endpoint.id] != nil else {
       throw ControlError(.conflict, "endpoint \(Identifier.short(endpoint.id)) is down: nothing can be published")
     }
     let records = try change { rollback throws(ControlError) in
@@ -86,7 +86,8 @@ extension Controller {
     func refusal(_ why: String) -> ControlError {
       ControlError(.invalid, "network \(network.name) \(why): it publishes no ports")
     }
-    guard network.driver == .bridge else {
+    if network.lanMode != nil { throw refusal("is on the LAN, where its endpoints are reached at their own addresses") }
+    guard network.driver.hasSwitch else {
       throw refusal("of the driver \(network.driver.rawValue) gives no interface")
     }
     guard network.gatewayInterface != nil else { throw refusal("has no gateway") }

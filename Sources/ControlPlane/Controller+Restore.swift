@@ -9,11 +9,12 @@ extension Controller {
     try rollBackIntents()
     restoreSessionSettings()
     uplinkRecord = try store.uplink()
-    for network in try store.networks() where network.driver == .bridge { try restoreNetwork(network) }
+    for network in try store.networks() where network.driver.hasSwitch { try restoreNetwork(network) }
     for endpoint in try store.endpoints() {
       attempt("restore endpoint \(endpoint.id)") { () throws(ControlError) in try restoreEndpoint(endpoint) }
     }
     try restorePorts()
+    watchParents()
     watchUplink()
     try restorePublications()
     attempt("take up sessions again") { () throws(ControlError) in
@@ -84,7 +85,7 @@ extension Controller {
       let tap = try host.attachTAP(link.name, queues: dataPlane.queuesPerPort, in: namespace)
       let port = try dataPlane.addPort(queues: tap, to: handle, endpoint.dataPlaneOptions)
       endpointPorts[endpoint.id] = port
-      try addHosts(of: endpoint, at: port)
+      if let network = try store.network(id: endpoint.networkId) { try tellEndpoint(endpoint, at: port, on: network) }
     } catch {
       troubles[endpoint.id] = error.message
       throw error

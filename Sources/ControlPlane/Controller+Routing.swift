@@ -14,7 +14,7 @@ extension Controller {
       mac: mac, addresses: try gatewayAddresses(network), port: port, mtu: network.mtu,
       translatesIPv4: options.masquerades && modes.ipv4 != .routed,
       translatesIPv6: options.masquerades && modes.ipv6 != .routed && asksNAT66,
-      isOpen: network.gatewayMode == .natUnprotected,
+      isOpen: network.gatewayMode == .natUnprotected || network.isRoutedToLAN,
       outbound: [options.hostIPv4, options.hostIPv6].compactMap { $0 },
       prefixTranslation: try prefixTranslation(of: network))
   }

@@ -80,6 +80,7 @@ extension Controller {
         .conflict,
         "interface \(link.name) is a port on network \(network): martlet port detach \(network) \(link.name)")
     }
+    try checkIsNoParent(link.name, unlessShared: true)
     guard link.isEthernet, link.mac != nil else {
       throw ControlError(.invalid, "interface \(link.name) carries no Ethernet frames: it cannot be the uplink")
     }
@@ -103,7 +104,7 @@ extension Controller {
     uplinkRecord = record
     uplinkTrouble = nil
     try convergeLink(to: record)
-    for network in try store.networks() where network.driver == .bridge { try refreshGateway(network) }
+    for network in try store.networks() where network.driver.hasSwitch { try refreshGateway(network) }
     try refreshClaimedSubnets()
     try refreshRoutes()
     try refreshPublications()

@@ -16,7 +16,8 @@ extension Controller {
       id: network.id, name: network.name, driver: network.driver.rawValue, subnets: subnets,
       internal: network.isInternal, mtu: network.mtu, ageingSeconds: network.ageingSeconds, fdbLimit: network.fdbLimit,
       gatewayMode: network.gatewayMode.rawValue,
-      gatewayInterface: network.gatewayMode == .isolated ? nil : network.gatewayInterface, labels: network.labels,
+      gatewayInterface: network.gatewayMode == .isolated ? nil : network.gatewayInterface, parent: network.parent,
+      labels: network.labels,
       options: network.options, created: network.created, endpoints: endpoints,
       ports: try ports(of: network))
   }
@@ -26,16 +27,17 @@ extension Controller {
       let sandbox = try store.sandbox(id: endpoint.sandboxId)
     else { throw ControlError(.system, "endpoint \(endpoint.id) has lost its network or sandbox") }
     let port = endpointPorts[endpoint.id]
-    let isUp = endpoint.state == .settled && (port != nil || network.driver != .bridge)
+    let isUp = endpoint.state == .settled && (port != nil || !network.driver.hasSwitch)
     let published = try published(of: endpoint, on: network)
     let detail =
       endpoint.state == .settled ? troubles[endpoint.id] : "could not be removed completely: disconnect it again"
     return Endpoint(
       id: endpoint.id, network: network.name, sandbox: sandbox.name, netns: sandbox.path, interface: endpoint.interface,
-      mac: endpoint.mac?.description ?? "", addresses: try store.addresses(ofEndpoint: endpoint.id).map(\.description),
+      mac: mac(of: endpoint, on: network)?.description ?? "",
+      addresses: try store.addresses(ofEndpoint: endpoint.id).map(\.description),
       aliases: endpoint.aliases, published: published, isolated: endpoint.isIsolated, guard: false,
       macLimit: endpoint.macLimit,
-      mtu: network.driver == .bridge ? endpoint.mtu ?? network.mtu : 0, state: isUp ? "up" : "down",
+      mtu: network.driver.hasSwitch ? endpoint.mtu ?? network.mtu : 0, state: isUp ? "up" : "down",
       detail: isUp ? published.lazy.compactMap(\.detail).first : detail,
       counters: port.map { dataPlane.counters($0) } ?? Counters())
   }

@@ -20,7 +20,7 @@ final class Controller {
   let repeatAnnouncement: @Sendable (String) -> Void
   private let lock: StateLock
 
-  /// By id. A network of the driver bridge that is not in here is one whose making or removal failed half-way.
+  /// By id. A network with a switch that is not in here is one whose making or removal failed half-way.
   var dataPlaneNetworks: [String: DataPlaneNetwork] = [:]
   /// By the network's id.
   var gatewayPorts: [String: DataPlanePort] = [:]
@@ -30,6 +30,13 @@ final class Controller {
   var interfacePorts: [String: AttachedInterface] = [:]
   /// By the interface's name: why it is there and not attached.
   var portTroubles: [String: String] = [:]
+  /// By the network's id.
+  var parents: [String: RaisedParent] = [:]
+  /// By the network's id: why its parent is there and not in use.
+  var parentTroubles: [String: String] = [:]
+  /// By the endpoint's id: addresses that its interface was found to have, and those of them that nobody else has.
+  var seenAddresses: [String: [IPAddress]] = [:]
+  var followedAddresses: [String: [IPAddress]] = [:]
   /// The uplink that is asked for; whether it is there, `uplink` tells.
   var uplinkRecord: UplinkRecord?
   var uplink: RaisedUplink?

@@ -20,8 +20,15 @@ public struct DataPlaneNetworkOptions: Sendable, Equatable {
   public var mtu: Int
   public var ageingSeconds: Int
   public var fdbLimit: Int
-  public init(mtu: Int, ageingSeconds: Int, fdbLimit: Int) {
+  /// Stays as it is.
+  public var forwarding: Forwarding
+  /// Of all endpoints, where they share one.
+  public var sharedMAC: MACAddress
+  public init(
+    mtu: Int, ageingSeconds: Int, fdbLimit: Int, forwarding: Forwarding = .learning, sharedMAC: MACAddress = .zero
+  ) {
     (self.mtu, self.ageingSeconds, self.fdbLimit) = (mtu, ageingSeconds, fdbLimit)
+    (self.forwarding, self.sharedMAC) = (forwarding, sharedMAC)
   }
 }
 
@@ -32,8 +39,12 @@ public struct DataPlanePortOptions: Sendable, Equatable {
   public var macLimit: Int
   /// What the device behind a packet socket takes. Of a TAP the kernel itself knows.
   public var offloads: SegmentationOffloads
-  public init(isolated: Bool = false, macLimit: Int = 0, offloads: SegmentationOffloads = .all) {
-    (self.isolated, self.macLimit, self.offloads) = (isolated, macLimit, offloads)
+  /// Leads to the LAN. Stays as it is.
+  public var isParent: Bool
+  public init(
+    isolated: Bool = false, macLimit: Int = 0, offloads: SegmentationOffloads = .all, isParent: Bool = false
+  ) {
+    (self.isolated, self.macLimit, self.offloads, self.isParent) = (isolated, macLimit, offloads, isParent)
   }
 }
 
@@ -82,6 +93,9 @@ public protocol DataPlane: RoutingPlane {
   func changePort(_ port: DataPlanePort, _ options: DataPlanePortOptions) throws(ControlError)
   /// Takes the port's MAC entries along and closes its descriptors before it returns.
   func removePort(_ port: DataPlanePort) throws(ControlError)
+
+  /// The endpoint's IP addresses, in place of those before. They go with the port. Only of networks that forward by them.
+  func setAddresses(_ addresses: [IPAddress], of port: DataPlanePort) throws(ControlError)
 
   /// Sends frames (Ethernet header first, no virtio-net header) into the switch as if they had come from the port.
   func inject(_ frames: [[UInt8]], from port: DataPlanePort) throws(ControlError)

@@ -62,7 +62,7 @@ public struct ForwardingBarrier: Equatable, Sendable {
 ///
 /// Calls come from one thread at a time, block it, and leave it in the network namespace it came in. Where a namespace is
 /// named, its inode is checked first: `notFound` means that it is gone. Removing what is gone already is no error.
-public protocol HostNetwork: HostUplink, HostPorts {
+public protocol HostNetwork: HostUplink, HostPorts, HostParents {
   /// The network namespace the daemon works in.
   var own: NamespaceReference { get }
   /// Takes the daemon's namespace for as long as this value lives. `conflict` where another daemon has it.

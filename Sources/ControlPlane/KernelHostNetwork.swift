@@ -16,6 +16,8 @@ public final class KernelHostNetwork: HostNetwork {
   /// From the first uplink on.
   let monitor = Mutex<NetworkMonitor?>(nil)
   let filter = Mutex<KernelUplink?>(nil)
+  /// By the network's id.
+  let parents = Mutex<[String: KernelParentHolder]>([:])
   /// From the first published port on.
   let relay = Mutex<Relay?>(nil)
 

@@ -16,10 +16,23 @@ struct NetworkOptions {
   static let gatewayModeIPv6Key = "com.docker.network.bridge.gateway_mode_ipv6"
   static let nat66Key = "org.martlet.nat66"
   static let prefix6Key = "org.martlet.nptv6"
-  static let known = [
+  static let parentKey = "parent"
+  static let macvlanModeKey = "macvlan_mode"
+  static let ipvlanModeKey = "ipvlan_mode"
+  static let ipvlanFlagKey = "ipvlan_flag"
+  private static let ofBridge = [
     mtuKey, interfacePrefixKey, gatewayInterfaceKey, inhibitIPv4Key, enableICCKey, masqueradeKey, hostIPv4Key,
     hostIPv6Key, hostBindingKey, gatewayModeIPv4Key, gatewayModeIPv6Key, nat66Key, prefix6Key,
   ]
+
+  static func known(to driver: Driver) -> [String] {
+    switch driver {
+    case .bridge: ofBridge
+    case .macvlan: [mtuKey, interfacePrefixKey, parentKey, macvlanModeKey]
+    case .ipvlan: [mtuKey, interfacePrefixKey, parentKey, ipvlanModeKey, ipvlanFlagKey]
+    case .none, .host: []
+    }
+  }
 
   static let defaultInterfacePrefix = "eth"
 
@@ -46,8 +59,22 @@ struct NetworkOptions {
   /// The IPv6 subnet's addresses are translated to this prefix of the same length (RFC 6296).
   var prefix6: IPPrefix?
 
-  init(_ options: [String: String]) throws(ControlError) {
+  /// The interface that leads to the LAN.
+  var parent: String?
+  /// As given.
+  var macvlanMode: String?
+  var ipvlanMode: String?
+  var ipvlanFlag: String?
+
+  init(_ options: [String: String], _ driver: Driver) throws(ControlError) {
+    let known = Self.known(to: driver)
     for (key, value) in options {
+      guard known.contains(key) else {
+        throw ControlError(
+          .unsupported,
+          "option \(key.quoted) is not known to the driver \(driver.rawValue): known are \(known.joined(separator: ", "))"
+        )
+      }
       if try setRouting(key, value) { continue }
       switch key {
       case Self.mtuKey:
@@ -67,9 +94,13 @@ struct NetworkOptions {
         gatewayInterface = value
       case Self.inhibitIPv4Key: inhibitsIPv4 = try Self.boolean(key, value)
       case Self.enableICCKey: connectsEndpoints = try Self.boolean(key, value)
-      default:
-        let known = Self.known.joined(separator: ", ")
-        throw ControlError(.unsupported, "option \(key.quoted) is not known: known are \(known)")
+      case Self.parentKey:
+        try Name.checkInterface(value)
+        parent = value
+      case Self.macvlanModeKey: macvlanMode = value
+      case Self.ipvlanModeKey: ipvlanMode = value
+      case Self.ipvlanFlagKey: ipvlanFlag = value
+      default: preconditionFailure("option \(key) is known and nothing follows from it")
       }
     }
   }
@@ -140,7 +171,7 @@ extension NetworkRecord {
   /// They were checked when the network was made: an error means that the store was altered by another hand.
   var parsedOptions: NetworkOptions {
     get throws(ControlError) {
-      do { return try NetworkOptions(options) } catch {
+      do { return try NetworkOptions(options, driver) } catch {
         throw ControlError(.system, "network \(name): the store has options that were never accepted: \(error)")
       }
     }

@@ -12,9 +12,12 @@ struct PrefixInUse {
 struct NetworkPlan {
   var network: NetworkRecord
   var subnets: [SubnetRecord] = []
+  /// By the request, or its options.
+  private(set) var isMTUGiven = false
 
   init(
-    _ request: NetworkRequest, inUse: [PrefixInUse], created: String, ula: () throws(ControlError) -> IPPrefix
+    _ request: NetworkRequest, uplink: String? = nil, inUse: [PrefixInUse], created: String,
+    ula: () throws(ControlError) -> IPPrefix
   ) throws(ControlError) {
     try Name.check(request.name, of: "network")
     let driver = try Self.driver(request.driver)
@@ -25,21 +28,30 @@ struct NetworkPlan {
       id: id, name: request.name, driver: driver, isInternal: false, mtu: Limits.defaultMTU,
       ageingSeconds: Limits.defaultAgeingSeconds, fdbLimit: Limits.defaultFDBLimit, gatewayMode: .nat, labels: labels,
       options: [:], state: .creating, created: created)
-    guard driver == .bridge else {
+    guard driver.hasSwitch else {
       try Self.refuseBridgeSettings(request, driver)
       return
     }
 
-    let options = try NetworkOptions(request.options ?? [:])
+    let options = try NetworkOptions(request.options ?? [:], driver)
     network.options = request.options ?? [:]
     network.isInternal = request.internal ?? false
+    isMTUGiven = request.mtu ?? options.mtu != nil
     network.mtu = try Self.mtu(request.mtu, option: options.mtu)
     network.ageingSeconds = try Self.check(
       request.ageingSeconds ?? network.ageingSeconds, in: Limits.ageingSeconds, "ageing time in seconds")
     network.fdbLimit = try Self.check(request.fdbLimit ?? network.fdbLimit, in: Limits.fdbEntries, "MAC table's limit")
     network.gatewayMode = try Self.gatewayMode(request.gatewayMode)
     try options.check(network.gatewayMode)
-    subnets = try SubnetPlan(request, networkID: id, inUse: inUse, ula: ula).subnets
+    if driver.isOnLAN {
+      let plan = try LANPlan(options, driver, isInternal: network.isInternal, uplink: uplink)
+      (network.lanMode, network.parent, network.gatewayMode) = (plan.mode, plan.parent, .routed)
+      try Self.checkLAN(request, driver, isRouted: plan.mode == nil)
+    }
+    // On the LAN addresses are the LAN's to give, unless its subnet was told.
+    if network.parent == nil || request.subnets?.isEmpty == false {
+      subnets = try SubnetPlan(request, networkID: id, inUse: inUse, ula: ula).subnets
+    }
     if let outside = options.prefix6 {
       guard let inside = subnets.first(where: \.isIpv6)?.prefix, inside.length == outside.length else {
         throw ControlError(
@@ -50,6 +62,7 @@ struct NetworkPlan {
     if subnets.contains(where: \.isIpv6), network.mtu < Limits.ipv6MTUMinimum {
       throw ControlError(.invalid, "MTU \(network.mtu): IPv6 needs at least \(Limits.ipv6MTUMinimum)")
     }
+    guard network.lanMode == nil else { return }
     if request.noGateway != true {
       var generator = SystemRandomNumberGenerator()
       network.gatewayMac = .randomLocal(using: &generator)
@@ -67,7 +80,7 @@ struct NetworkPlan {
     guard let name else { return .bridge }
     if let driver = Driver(rawValue: name) { return driver }
     let known = Driver.allCases.map(\.rawValue).joined(separator: ", ")
-    if ["overlay", "macvlan", "ipvlan"].contains(name) {
+    if name == "overlay" {
       throw ControlError(.unsupported, "driver \(name) is not built yet: there are \(known)")
     }
     throw ControlError(.invalid, "no driver \(name.quoted): there are \(known)")

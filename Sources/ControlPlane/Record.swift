@@ -12,7 +12,7 @@ enum RecordState: String, Codable {
 }
 
 enum Driver: String, Codable, CaseIterable {
-  case bridge, none, host
+  case bridge, macvlan, ipvlan, none, host
 }
 
 enum GatewayMode: String, Codable, CaseIterable {
@@ -42,6 +42,12 @@ struct NetworkRecord: StoredRecord, Equatable {
   /// nil: a network without a gateway port.
   var gatewayInterface: String?
   var gatewayMac: MACAddress?
+  /// nil: not on the LAN, or routed to it.
+  var lanMode: LANMode?
+  /// The interface that leads to the LAN, by its name.
+  var parent: String?
+  /// Of all endpoints: the parent's, as it was when it was there last.
+  var sharedMac: MACAddress?
   var labels: [String: String]
   var options: [String: String]
   var state: RecordState
@@ -104,6 +110,7 @@ struct EndpointRecord: StoredRecord, Equatable {
   var sandboxId: String
   /// Empty with the drivers none and host.
   var interface: String
+  /// nil: no interface, or the network's shared one.
   var mac: MACAddress?
   /// nil: the network's.
   var mtu: Int?

@@ -56,9 +56,9 @@ extension Store {
   }
 
   /// Writes an endpoint as an intent: its addresses, and where the search for the next begins, in the same transaction.
-  /// `wish` gives the address asked for in a subnet, or nil where any will do.
+  /// `wish` gives the address asked for in a subnet, or nil where any will do; none of `others` is handed out.
   func insert(
-    _ endpoint: EndpointRecord, wish: (SubnetRecord) throws(ControlError) -> IPAddress?
+    _ endpoint: EndpointRecord, others: Set<IPAddress> = [], wish: (SubnetRecord) throws(ControlError) -> IPAddress?
   ) throws(ControlError) {
     try write { database in
       var endpoint = endpoint
@@ -66,7 +66,7 @@ extension Store {
       guard endpoint.isAddressed else { return }
       let subnets = try SubnetRecord.filter(sql: "network_id = ?", arguments: [endpoint.networkId]).fetchAll(database)
       for var subnet in subnets {
-        let taken = try Self.takenAddresses(subnet, database)
+        let taken = try Self.takenAddresses(subnet, database).union(others)
         let address: IPAddress
         if let asked = try wish(subnet) {
           try subnet.pool.check(asked, taken: taken)

@@ -38,6 +38,9 @@ final class Store {
     migrator.registerMigration("3: uplink and publications") { database in
       try database.execute(sql: uplinkSchema)
     }
+    migrator.registerMigration("4: networks on the LAN") { database in
+      try database.execute(sql: lanSchema)
+    }
     return migrator
   }
 
@@ -139,6 +142,12 @@ final class Store {
       state TEXT NOT NULL);
     CREATE INDEX publications_by_endpoint ON publications (endpoint_id);
     CREATE INDEX publications_by_host_port ON publications (transport, host_port);
+    """
+
+  private static let lanSchema = """
+    ALTER TABLE networks ADD COLUMN lan_mode TEXT;
+    ALTER TABLE networks ADD COLUMN parent TEXT;
+    ALTER TABLE networks ADD COLUMN shared_mac TEXT;
     """
 
   /// One transaction: all of `body`, or where it throws nothing.

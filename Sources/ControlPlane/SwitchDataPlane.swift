@@ -93,6 +93,11 @@ public final class SwitchDataPlane: DataPlane {
     fabric.removePort(handle)
   }
 
+  public func setAddresses(_ addresses: [IPAddress], of port: DataPlanePort) throws(ControlError) {
+    let handle = try handle(port)
+    try controlled { () throws(Errno) in try fabric.setAddresses(addresses, of: handle) }
+  }
+
   public func inject(_ frames: [[UInt8]], from port: DataPlanePort) throws(ControlError) {
     let handle = try handle(port)
     for frame in frames where !fabric.inject(frame, from: handle) {
@@ -201,12 +206,15 @@ extension Counters {
 
 extension Datapath.NetworkOptions {
   fileprivate init(_ options: DataPlaneNetworkOptions) {
-    self.init(mtu: options.mtu, ageingSeconds: UInt32(options.ageingSeconds), macLimit: options.fdbLimit)
+    self.init(
+      mtu: options.mtu, ageingSeconds: UInt32(options.ageingSeconds), macLimit: options.fdbLimit,
+      forwarding: options.forwarding, sharedMAC: options.sharedMAC)
   }
 }
 
 extension PortOptions {
   fileprivate init(_ options: DataPlanePortOptions) {
-    self.init(isIsolated: options.isolated, macLimit: options.macLimit, offloads: options.offloads)
+    self.init(
+      isIsolated: options.isolated, macLimit: options.macLimit, offloads: options.offloads, isParent: options.isParent)
   }
 }

@@ -30,6 +30,7 @@ extension Engine {
     }
     network.pointee.mtu = UInt32(options.mtu)
     network.pointee.ageingSeconds = options.ageingSeconds
+    network.pointee.sharedMAC = options.sharedMAC.bits
     return true
   }
 
@@ -45,6 +46,7 @@ extension Engine {
     port.pointee.member = UInt16(target.pointee.memberCount)
     target.pointee.members[target.pointee.memberCount] = index
     target.pointee.memberCount += 1
+    if options.isParent { target.pointee.parent = index }
     changePort(index, options)
   }
 
@@ -54,6 +56,18 @@ extension Engine {
     if port.pointee.isIsolated != options.isIsolated { network.pointee.isolatedCount += options.isIsolated ? 1 : -1 }
     port.pointee.isIsolated = options.isIsolated
     network.pointee.table.pointee.setPortLimit(index, options.macLimit)
+  }
+
+  /// The endpoint's IP addresses, in place of those before; they go with the port. Without effect where its network does not
+  /// forward by them.
+  /// - Returns: false where another port has one of them, or there is no room: such are left out.
+  public mutating func setAddresses(_ addresses: UnsafeBufferPointer<UInt128>, of port: UInt16) -> Bool {
+    let network = ports[Int(port)].network
+    guard network != Self.none, let table = networks[Int(network)].addresses else { return true }
+    table.pointee.removeAll(port: port)
+    var isComplete = true
+    for address in addresses where !table.pointee.insert(address, port: port) { isComplete = false }
+    return isComplete
   }
 
   /// Counts frames that the kernel had for a port and that never came: received, and dropped.
@@ -75,6 +89,8 @@ extension Engine {
     let network = networks + Int(networkIndex)
     network.pointee.table.pointee.setPortLimit(index, 0)
     network.pointee.table.pointee.removeAll(port: index)
+    network.pointee.addresses?.pointee.removeAll(port: index)
+    if network.pointee.parent == index { network.pointee.parent = Self.none }
     if port.pointee.isIsolated { network.pointee.isolatedCount -= 1 }
     let last = network.pointee.members[network.pointee.memberCount - 1]
     network.pointee.members[Int(port.pointee.member)] = last

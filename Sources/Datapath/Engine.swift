@@ -107,7 +107,9 @@ public struct Engine: ~Copyable {
         end = start &+ 1
       } else {
         let frames = UnsafeBufferPointer(rebasing: burst[start..<end])
-        if networks[Int(network)].isolatedCount == 0 {
+        if networks[Int(network)].forwarding != .learning {
+          runOnLAN(frames, network: Int(network), now: now, into: &output)
+        } else if networks[Int(network)].isolatedCount == 0 {
           run(LearningSwitch(), frames, network: Int(network), now: now, into: &output)
         } else {
           run(IsolatedPorts(), frames, network: Int(network), now: now, into: &output)
@@ -127,16 +129,45 @@ public struct Engine: ~Copyable {
     guard index != Self.none, Int(frame.length) >= Self.headerLength + Self.ethernetHeaderLength else { return }
     var view = view(of: Int(index), now: now)
     let copies: Int
-    switch LearningSwitch().decide(Self.view(frame), &view) {
+    switch decide(Self.view(frame), &view, networks[Int(index)].forwarding) {
     case .forward(let port):
       output.transmit(frame, to: port, isOnlyCopy: true)
       copies = 1
-    case .flood:
+    case .flood, .floodUnisolated:
       copies = flood(frame, network: Int(index), unisolatedOnly: ports[Int(frame.port)].isIsolated, into: &output)
-    case .floodUnisolated, .drop: copies = 0
+    case .floodBeside, .drop: copies = 0
     }
     networkCounters.handle.add(
       Int(index) &* NetworkCounter.count &+ NetworkCounter.floodedCopies.rawValue, UInt64(copies))
+  }
+
+  /// For frames that are few.
+  @inlinable
+  func decide(_ frame: borrowing Frame, _ view: inout NetworkView, _ forwarding: Forwarding) -> Verdict {
+    switch forwarding {
+    case .learning: LearningSwitch().decide(frame, &view)
+    case .endpointMACs: MACEndpoints().decide(frame, &view)
+    case .reflected: VEPA().decide(frame, &view)
+    case .passThrough: PassThrough().decide(frame, &view)
+    case .sharedMAC: SharedMAC(isReflected: false).decide(frame, &view)
+    case .sharedMACReflected: SharedMAC(isReflected: true).decide(frame, &view)
+    }
+  }
+
+  /// Apart, so that the other networks' code stays small.
+  @inlinable
+  @inline(never)
+  mutating func runOnLAN<Output: FrameOutput & ~Copyable>(
+    _ frames: UnsafeBufferPointer<FrameDescriptor>, network: Int, now: UInt32, into output: inout Output
+  ) {
+    switch networks[network].forwarding {
+    case .learning: break
+    case .endpointMACs: run(MACEndpoints(), frames, network: network, now: now, into: &output)
+    case .reflected: run(VEPA(), frames, network: network, now: now, into: &output)
+    case .passThrough: run(PassThrough(), frames, network: network, now: now, into: &output)
+    case .sharedMAC: run(SharedMAC(isReflected: false), frames, network: network, now: now, into: &output)
+    case .sharedMACReflected: run(SharedMAC(isReflected: true), frames, network: network, now: now, into: &output)
+    }
   }
 
   @inlinable
@@ -173,6 +204,8 @@ public struct Engine: ~Copyable {
       case .drop(let reason): counters.add(base &+ PortCounter.drops.rawValue &+ Int(reason.rawValue))
       case .flood: floodCounted(frame, network: network, unisolatedOnly: false, into: &output)
       case .floodUnisolated: floodCounted(frame, network: network, unisolatedOnly: true, into: &output)
+      case .floodBeside(let port):
+        floodCounted(frame, network: network, unisolatedOnly: false, beside: port, into: &output)
       }
     }
   }
@@ -181,8 +214,7 @@ public struct Engine: ~Copyable {
   @inline(__always)
   func view(of network: Int, now: UInt32) -> NetworkView {
     NetworkView(
-      network: UInt16(truncatingIfNeeded: network), table: networks[network].table, ports: ports, learned: learned,
-      isLearning: networks[network].ageingSeconds > 0, now: now)
+      of: networks[network], at: UInt16(truncatingIfNeeded: network), ports: ports, learned: learned, now: now)
   }
 
   /// The descriptor holds at least an Ethernet header.
@@ -197,9 +229,10 @@ public struct Engine: ~Copyable {
 
   @inlinable
   mutating func floodCounted<Output: FrameOutput & ~Copyable>(
-    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, into output: inout Output
+    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, beside: UInt16 = Engine.none,
+    into output: inout Output
   ) {
-    let copies = flood(frame, network: network, unisolatedOnly: unisolatedOnly, into: &output)
+    let copies = flood(frame, network: network, unisolatedOnly: unisolatedOnly, beside: beside, into: &output)
     if copies == 0 {
       let base = Int(frame.port) &* PortCounter.count
       portCounters.handle.add(base &+ PortCounter.drops.rawValue &+ Int(DropReason.noOtherPort.rawValue))
@@ -209,16 +242,17 @@ public struct Engine: ~Copyable {
     }
   }
 
-  /// A copy for every other member; how many.
+  /// A copy for every other member but `beside`; how many.
   @inlinable
   mutating func flood<Output: FrameOutput & ~Copyable>(
-    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, into output: inout Output
+    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, beside: UInt16 = Engine.none,
+    into output: inout Output
   ) -> Int {
     let members = networks[network].members
     var copies = 0
     for index in 0..<networks[network].memberCount {
       let port = members[index]
-      if port == frame.port || unisolatedOnly && ports[Int(port)].isIsolated { continue }
+      if port == frame.port || port == beside || unisolatedOnly && ports[Int(port)].isIsolated { continue }
       output.transmit(frame, to: port, isOnlyCopy: false)
       copies &+= 1
     }

@@ -10,6 +10,8 @@ public enum Verdict: Equatable, Sendable {
   case flood
   /// A copy out by every other port that is not isolated.
   case floodUnisolated
+  /// A copy out by every other port but this one.
+  case floodBeside(UInt16)
   case drop(DropReason)
 }
 
@@ -27,17 +29,23 @@ public struct NetworkView: ~Copyable {
   @usableFromInline let ports: UnsafeMutablePointer<Port>
   @usableFromInline let learned: LearnedAddresses
   @usableFromInline let isLearning: Bool
+  /// The port that leads to the LAN, or `Engine.none`.
+  @usableFromInline let parent: UInt16
+  /// Of the endpoints, where they share one.
+  @usableFromInline let sharedMAC: UInt64
+  @usableFromInline let addresses: UnsafeMutablePointer<AddressTable>?
   /// Seconds of a monotonic clock.
   public let now: UInt32
 
   @inlinable
   @inline(__always)
   init(
-    network: UInt16, table: UnsafeMutablePointer<MACTable>, ports: UnsafeMutablePointer<Port>,
-    learned: LearnedAddresses, isLearning: Bool, now: UInt32
+    of network: borrowing Network, at index: UInt16, ports: UnsafeMutablePointer<Port>, learned: LearnedAddresses,
+    now: UInt32
   ) {
-    (self.network, self.table, self.ports) = (network, table, ports)
-    (self.learned, self.isLearning, self.now) = (learned, isLearning, now)
+    (self.network, table, self.ports) = (index, network.table, ports)
+    (self.learned, isLearning, self.now) = (learned, network.ageingSeconds > 0, now)
+    (parent, sharedMAC, addresses) = (network.parent, network.sharedMAC, network.addresses)
   }
 
   @inlinable

@@ -26,9 +26,13 @@ public struct PortOptions: Sendable, Equatable {
   public var macLimit: Int
   /// For whoever writes to the port; the engine itself does not look at it.
   public var offloads: SegmentationOffloads
+  /// Leads to the LAN, where the network forwards between that and its endpoints. One of a network; fixed when it is added.
+  public var isParent: Bool
 
-  public init(isIsolated: Bool = false, macLimit: Int = 0, offloads: SegmentationOffloads = .all) {
-    (self.isIsolated, self.macLimit, self.offloads) = (isIsolated, macLimit, offloads)
+  public init(
+    isIsolated: Bool = false, macLimit: Int = 0, offloads: SegmentationOffloads = .all, isParent: Bool = false
+  ) {
+    (self.isIsolated, self.macLimit, self.offloads, self.isParent) = (isIsolated, macLimit, offloads, isParent)
   }
 }
 
@@ -39,9 +43,17 @@ public struct NetworkOptions: Sendable, Equatable {
   public var ageingSeconds: UInt32
   /// MAC addresses learned at most.
   public var macLimit: Int
+  /// Fixed when the network is added.
+  public var forwarding: Forwarding
+  /// Of the parent and all endpoints, where `forwarding` has them share one.
+  public var sharedMAC: MACAddress
 
-  public init(mtu: Int = 1500, ageingSeconds: UInt32 = 300, macLimit: Int = MACTable.limitDefault) {
+  public init(
+    mtu: Int = 1500, ageingSeconds: UInt32 = 300, macLimit: Int = MACTable.limitDefault,
+    forwarding: Forwarding = .learning, sharedMAC: MACAddress = .zero
+  ) {
     (self.mtu, self.ageingSeconds, self.macLimit) = (mtu, ageingSeconds, macLimit)
+    (self.forwarding, self.sharedMAC) = (forwarding, sharedMAC)
   }
 }
 
@@ -59,10 +71,16 @@ public struct Network: ~Copyable {
   @usableFromInline var ageingSeconds: UInt32
   /// Of its gateway, whose IP packets are routed; 0: none are.
   @usableFromInline var routedMAC: UInt64 = 0
+  @usableFromInline let forwarding: Forwarding
+  /// The port that leads to the LAN, or `Engine.none`.
+  @usableFromInline var parent = Engine.none
+  @usableFromInline var sharedMAC: UInt64
+  /// nil where `forwarding` does not look at addresses.
+  @usableFromInline let addresses: UnsafeMutablePointer<AddressTable>?
 
   /// - Parameters:
   ///   - portCapacity: ports of the engine it will live in.
-  ///   - seed: a secret for the MAC table's hash.
+  ///   - seed: a secret for the tables' hashes.
   public init(_ options: NetworkOptions, portCapacity: Int, seed: UInt64) {
     table = .allocate(capacity: 1)
     table.initialize(to: MACTable(limit: options.macLimit, portCapacity: portCapacity, seed: seed))
@@ -71,12 +89,18 @@ public struct Network: ~Copyable {
     isolatedCount = 0
     mtu = UInt32(options.mtu)
     ageingSeconds = options.ageingSeconds
+    forwarding = options.forwarding
+    sharedMAC = options.sharedMAC.bits
+    addresses = options.forwarding.usesAddresses ? .allocate(capacity: 1) : nil
+    addresses?.initialize(to: AddressTable(seed: seed))
   }
 
   deinit {
     table.deinitialize(count: 1)
     table.deallocate()
     members.deallocate()
+    addresses?.deinitialize(count: 1)
+    addresses?.deallocate()
   }
 
   /// The guard: what no policy has to look at. nil where the frame may pass.

@@ -18,10 +18,10 @@ public struct PacketSocket: ~Copyable {
 
   /// Binds to the interface of that name in the calling thread's network namespace. ENODEV where there is none.
   /// - Parameter queues: sockets that share the frames out among them, by flow (PACKET_FANOUT_HASH).
-  /// - Parameter program: a BPF socket filter, by its descriptor: only what it lets through is taken, and of what comes to
-  ///   the interface's own addresses. Else every frame is.
+  /// - Parameter program: a BPF socket filter, by its descriptor: only what it lets through is taken, of what
+  ///   the interface takes anyway. Else every frame is.
   public init(interface: String, queues: Int = 1, program: Int32? = nil) throws(Errno) {
-    precondition(queues > 0 && (program == nil || queues == 1))
+    precondition(queues > 0)
     let index = if_nametoindex(interface)
     guard index != 0 else { throw .current("look up interface \(interface)") }
     var sockets = FileDescriptorGroup()
@@ -29,7 +29,7 @@ public struct PacketSocket: ~Copyable {
     for socket in sockets.numbers { try Self.bind(socket, to: Int32(index), interface, isPromiscuous: program == nil) }
     if queues > 1 { try Self.share(sockets.numbers) }
     if let program {
-      try Self.set(SO_ATTACH_BPF, SOL_SOCKET, to: program, sockets.numbers[0])
+      for socket in sockets.numbers { try Self.set(SO_ATTACH_BPF, SOL_SOCKET, to: program, socket) }
       self.sockets = sockets
       return
     }

@@ -1,4 +1,6 @@
 import Datapath
+import Glibc
+import SystemCalls
 import Wire
 
 /// One entry of a network's MAC table.
@@ -56,6 +58,17 @@ extension Switch {
   /// Forgets what was learned: all, or at one port.
   public func flushForwardingEntries(_ network: NetworkHandle, port: PortHandle?) {
     askAll { $0.engine.withTable(network.network) { $0.flush(port: port?.port) } }
+  }
+
+  /// The endpoint's IP addresses, in place of those before; they go with the port. For networks that forward by them.
+  public func setAddresses(_ addresses: [IPAddress], of port: PortHandle) throws(Errno) {
+    let mapped = addresses.map(\.mapped)
+    let isComplete = askAll { worker in
+      mapped.withUnsafeBufferPointer { worker.engine.setAddresses($0, of: port.port) }
+    }
+    guard isComplete.allSatisfy({ $0 }) else {
+      throw Errno(EADDRINUSE, "take \(addresses.map(\.description).joined(separator: ", ")) for one port of a network")
+    }
   }
 
   public func forwardingEntryCount(_ network: NetworkHandle) -> Int {

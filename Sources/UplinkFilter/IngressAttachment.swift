@@ -23,8 +23,8 @@ enum IngressAttachment: ~Copyable, Sendable {
     return .link(FileDescriptor(owning: link))
   }
 
-  static func classifier(_ program: Int32, _ interface: Int32) throws(Errno) -> IngressAttachment {
-    .classifier(try ClassifierFilter(program, interface))
+  static func classifier(_ program: Int32, _ interface: Int32, handle: UInt32) throws(Errno) -> IngressAttachment {
+    .classifier(try ClassifierFilter(program, interface, handle: handle))
   }
 }
 
@@ -33,16 +33,17 @@ enum IngressAttachment: ~Copyable, Sendable {
 ///
 /// The qdisc stays when the filter goes: others may have put filters of theirs at it, and empty it does nothing.
 struct ClassifierFilter: ~Copyable, Sendable {
-  /// Before all other filters. The handle is "mtlt", so that a filter of an earlier process is known as such.
+  /// Before all other filters. Those of one priority are asked one after the other, until one drops the frame.
   private static let priority: UInt32 = 1
-  private static let handle: UInt32 = 0x6D74_6C74
 
   private let interface: Int32
+  /// By which a filter of an earlier process is known.
+  private let handle: UInt32
   /// An interface's index means something in its own namespace only, and `deinit` may run on any thread.
   private let namespace: NetworkNamespace
 
   /// In the calling thread's network namespace. Takes the place of a filter that an earlier process left.
-  init(_ program: Int32, _ interface: Int32) throws(Errno) {
+  init(_ program: Int32, _ interface: Int32, handle: UInt32) throws(Errno) {
     let namespace = try NetworkNamespace.current()
     var hook = Self.hook(interface)
     martlet_bpf_forget_words()
@@ -50,12 +51,12 @@ struct ClassifierFilter: ~Copyable, Sendable {
     if created != -EEXIST {
       _ = try BPFObject.check(created, "add a clsact qdisc to interface \(interface)")
     }
-    var options = Self.options
+    var options = Self.options(handle)
     options.prog_fd = program
     options.flags = UInt32(BPF_TC_F_REPLACE.rawValue)
     martlet_bpf_forget_words()
     _ = try BPFObject.check(bpf_tc_attach(&hook, &options), "add a BPF filter to interface \(interface)")
-    self.interface = interface
+    (self.interface, self.handle) = (interface, handle)
     self.namespace = namespace
   }
 
@@ -63,7 +64,7 @@ struct ClassifierFilter: ~Copyable, Sendable {
     // Where it fails, the interface or somebody else has taken the filter away.
     _ = try? namespace.run { () throws(Errno) -> Int32 in
       var hook = Self.hook(interface)
-      var options = Self.options
+      var options = Self.options(handle)
       return bpf_tc_detach(&hook, &options)
     }
   }
@@ -76,7 +77,7 @@ struct ClassifierFilter: ~Copyable, Sendable {
     return hook
   }
 
-  private static var options: bpf_tc_opts {
+  private static func options(_ handle: UInt32) -> bpf_tc_opts {
     var options = bpf_tc_opts()
     options.sz = sizeThrough(\bpf_tc_opts.priority)
     (options.handle, options.priority) = (handle, priority)

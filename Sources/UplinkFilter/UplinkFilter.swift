@@ -39,9 +39,14 @@ public struct UplinkFilter: ~Copyable, Sendable {
   /// itself from then on.
   public var socketProgram: Int32 { object.socketProgram }
 
+  /// Of the uplink: "mtlt".
+  public static let uplinkHandle: UInt32 = 0x6D74_6C74
+
   /// Keeps from the host's stack what is Martlet's of that which `interface` receives, an index in the calling thread's network
   /// namespace. An earlier attachment ends first. ENODEV: no such interface.
-  public mutating func attach(interface: Int32) throws(Errno) {
+  /// - Parameter handle: tells filters on one interface apart, where the kernel has no tcx; the same one for the same purpose, so
+  ///   that it takes the place of what an earlier process left.
+  public mutating func attach(interface: Int32, handle: UInt32 = uplinkHandle) throws(Errno) {
     detach()
     self.interface = interface
     do {
@@ -49,14 +54,14 @@ public struct UplinkFilter: ~Copyable, Sendable {
     } catch {
       // The kernel has no tcx (before 6.6).
       guard error.code == EINVAL else { throw error }
-      attachment = try .classifier(object.ingressProgram, interface)
+      attachment = try .classifier(object.ingressProgram, interface, handle: handle)
     }
   }
 
   /// As `attach`, as on a kernel without tcx.
-  mutating func attachClassifier(interface: Int32) throws(Errno) {
+  mutating func attachClassifier(interface: Int32, handle: UInt32 = uplinkHandle) throws(Errno) {
     detach()
-    attachment = try .classifier(object.ingressProgram, interface)
+    attachment = try .classifier(object.ingressProgram, interface, handle: handle)
   }
 
   /// The name of the program that lingers, by which it is known in the kernel (BPF_OBJ_NAME_LEN).

@@ -143,6 +143,23 @@ import Wire
     #expect(failures == 8)
   }
 
+  @Test(arguments: ["macvlan", "ipvlan"]) func networkOnTheLAN(driver: String) throws {
+    let bench = try Bench()
+    bench.host.addUplink("eth0", index: 7, "192.0.2.1/24")
+    for name in ["a", "b"] { try bench.sandbox(name) }
+    let created = try failEachStep(bench) {
+      try bench.network("lan") { request in
+        (request.driver, request.options) = (driver, ["parent": "eth0"])
+        request.subnets = ["192.0.2.0/24", "2001:db8::/64"]
+      }
+    }
+    for step in ["addNetwork", "openParent", "addPort"] { #expect(created.contains(step)) }
+    try bench.connect("lan", "a")
+    let connected = try failEachStep(bench, tolerated: ["inject"]) { try bench.connect("lan", "b") }
+    let told = driver == "macvlan" ? ["addForwardingEntry"] : ["setAddresses", "setLinkLocal"]
+    for step in told + ["setParentEndpoints"] { #expect(connected.contains(step)) }
+  }
+
   @Test func sessionSettings() throws {
     let bench = try Bench()
     var change = SessionTimeoutsChange()

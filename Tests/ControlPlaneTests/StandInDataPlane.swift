@@ -17,6 +17,7 @@ final class StandInDataPlane: DataPlane {
     var networks: [DataPlaneNetwork: DataPlaneNetworkOptions] = [:]
     var ports: [DataPlanePort: Port] = [:]
     var entries: [MACAddress: DataPlanePort] = [:]
+    var addresses: [DataPlanePort: [IPAddress]] = [:]
     var next = 0
     var injected: [[UInt8]] = []
     var routing = Routing()
@@ -93,8 +94,13 @@ final class StandInDataPlane: DataPlane {
       guard let removed = state.ports.removeValue(forKey: port) else { throw ControlError(.system, "no such port") }
       for queue in removed.queues { close(queue) }
       state.entries = state.entries.filter { $0.value != port }
+      state.addresses[port] = nil
       state.routing.forget(port)
     }
+  }
+
+  func setAddresses(_ addresses: [IPAddress], of port: DataPlanePort) throws(ControlError) {
+    try step("setAddresses") { state throws(ControlError) in state.addresses[port] = addresses }
   }
 
   func inject(_ frames: [[UInt8]], from port: DataPlanePort) throws(ControlError) {

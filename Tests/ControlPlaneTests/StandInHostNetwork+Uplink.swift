@@ -132,5 +132,6 @@ extension StandInHostNetwork {
     editUplink { uplink in
       (uplink.open, uplink.slots, uplink.subnets, uplink.held) = (nil, [:], [], [])
     }
+    edit { $0.parents = [:] }
   }
 }

@@ -13,6 +13,8 @@ final class StandInHostNetwork: HostNetwork {
     var settings: LinkSettings?
     var isUp = false
     var ipv6: Bool?
+    /// nil: the kernel makes it of the MAC address.
+    var isLinkLocalRandom: Bool?
     var addresses: [IPPrefix] = []
     // Of interfaces that somebody else made.
     var index: Int32 = 0
@@ -35,6 +37,8 @@ final class StandInHostNetwork: HostNetwork {
     var forgotten: [IPAddress] = []
     var routed: [IPPrefix] = []
     var uplink = UplinkState()
+    /// By the network's id.
+    var parents: [String: Parent] = [:]
   }
 
   let own = NamespaceReference(path: "/own", inode: 1)

@@ -121,6 +121,33 @@ struct UplinkTests {
     }
   }
 
+  /// Several filters on one interface: a frame is the host's where none of them says otherwise.
+  @Test(arguments: [false, true]) func filtersOnOneInterfaceStandBesideEachOther(areClassifiers: Bool) async throws {
+    try await TestUplink.with { uplink in
+      var filters = FilterPair(try makeFilter(), try makeFilter())
+      claim(filters.first)
+      filters.second.claims.set(slot: externalSlot, plane: .tcp, port: 8081)
+      try uplink.onHost { () throws(Errno) in
+        let index = Int32(if_nametoindex("wan"))
+        if areClassifiers {
+          try filters.first.attachClassifier(interface: index)
+          try filters.second.attachClassifier(interface: index, handle: 7)
+        } else {
+          try filters.first.attach(interface: index)
+          try filters.second.attach(interface: index, handle: 7)
+        }
+      }
+      let address = Self.addresses[0]
+      for port in [Self.port, 8081] as [UInt16] { #expect(try uplink.connect(to: address, port: port, wait: 300) == ETIMEDOUT) }
+      #expect(try uplink.connect(to: address, port: 8082) == ECONNREFUSED)
+      filters.first.detach()
+      #expect(try uplink.connect(to: address, port: Self.port) == ECONNREFUSED)
+      #expect(try uplink.connect(to: address, port: 8081, wait: 300) == ETIMEDOUT)
+      filters.second.detach()
+      #expect(try uplink.connect(to: address, port: 8081) == ECONNREFUSED)
+    }
+  }
+
   @Test func processThatIsKilledLeavesNoBlackHole() async throws {
     try await TestUplink.with { uplink in
       await #expect(processExitsWith: .signal(SIGKILL)) { [host = uplink.host as String] in
@@ -194,5 +221,15 @@ struct UplinkTests {
     let answer = try uplink.connect(to: addresses[0], port: port, wait: 300)
     if answer != ETIMEDOUT { fatalError("errno \(answer)") }
     kill(getpid(), SIGKILL)
+  }
+}
+
+private struct FilterPair: ~Copyable {
+  var first: UplinkFilter
+  var second: UplinkFilter
+
+  init(_ first: consuming UplinkFilter, _ second: consuming UplinkFilter) {
+    self.first = first
+    self.second = second
   }
 }

@@ -54,7 +54,14 @@ struct NetworkCreate: ServiceCommand {
   var label: [KeyValue] = []
 
   @Option(
-    name: [.customShort("o"), .customLong("opt")], help: "KEY=VALUE for the driver.", transform: KeyValue.partial)
+    name: [.customShort("o"), .customLong("opt")],
+    help: ArgumentHelp(
+      "KEY=VALUE for the driver.",
+      discussion: """
+        macvlan: parent=INTERFACE (default: the uplink), macvlan_mode=bridge, private, vepa or passthru. \
+        ipvlan: parent=INTERFACE, ipvlan_mode=l2, l3 or l3s, ipvlan_flag=bridge, private or vepa. \
+        Both: without --subnet, addresses are left to DHCP on the LAN.
+        """), transform: KeyValue.partial)
   var option: [KeyValue] = []
 
   @OptionGroup(title: "Global options") var global: GlobalOptions
