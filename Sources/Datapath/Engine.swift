@@ -205,7 +205,7 @@ public struct Engine: ~Copyable {
       case .flood: floodCounted(frame, network: network, unisolatedOnly: false, into: &output)
       case .floodUnisolated: floodCounted(frame, network: network, unisolatedOnly: true, into: &output)
       case .floodBeside(let port):
-        floodCounted(frame, network: network, unisolatedOnly: false, beside: port, into: &output)
+        countFlood(of: frame, floodBeside(frame, port, network: network, into: &output), network: network)
       }
     }
   }
@@ -229,10 +229,15 @@ public struct Engine: ~Copyable {
 
   @inlinable
   mutating func floodCounted<Output: FrameOutput & ~Copyable>(
-    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, beside: UInt16 = Engine.none,
-    into output: inout Output
+    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, into output: inout Output
   ) {
-    let copies = flood(frame, network: network, unisolatedOnly: unisolatedOnly, beside: beside, into: &output)
+    let copies = flood(frame, network: network, unisolatedOnly: unisolatedOnly, into: &output)
+    countFlood(of: frame, copies, network: network)
+  }
+
+  @inlinable
+  @inline(__always)
+  func countFlood(of frame: FrameDescriptor, _ copies: Int, network: Int) {
     if copies == 0 {
       let base = Int(frame.port) &* PortCounter.count
       portCounters.handle.add(base &+ PortCounter.drops.rawValue &+ Int(DropReason.noOtherPort.rawValue))
@@ -244,15 +249,28 @@ public struct Engine: ~Copyable {
 
   /// A copy for every other member but `beside`; how many.
   @inlinable
+  mutating func floodBeside<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, _ beside: UInt16, network: Int, into output: inout Output
+  ) -> Int {
+    let members = networks[network].members
+    var copies = 0
+    for index in 0..<networks[network].memberCount where members[index] != frame.port && members[index] != beside {
+      output.transmit(frame, to: members[index], isOnlyCopy: false)
+      copies &+= 1
+    }
+    return copies
+  }
+
+  /// A copy for every other member; how many.
+  @inlinable
   mutating func flood<Output: FrameOutput & ~Copyable>(
-    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, beside: UInt16 = Engine.none,
-    into output: inout Output
+    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, into output: inout Output
   ) -> Int {
     let members = networks[network].members
     var copies = 0
     for index in 0..<networks[network].memberCount {
       let port = members[index]
-      if port == frame.port || port == beside || unisolatedOnly && ports[Int(port)].isIsolated { continue }
+      if port == frame.port || unisolatedOnly && ports[Int(port)].isIsolated { continue }
       output.transmit(frame, to: port, isOnlyCopy: false)
       copies &+= 1
     }
