@@ -103,9 +103,14 @@ extension SystemTests {
       try withUplink(ports: ["7000:7000/udp"]) { try fragments($0, order, identification: 100, arrive: true) }
     }
 
-    @Test("fragments that overlap do not arrive")
+    @Test("fragments that overlap are refused, out and in")
     func overlapping() throws {
-      try withUplink(ports: ["7000:7000/udp"]) { try fragments($0, "overlapping", identification: 200, arrive: false) }
+      try withUplink(ports: ["7000:7000/udp"]) { bed in
+        try fragments(bed, "overlapping", identification: 200, arrive: false)
+        // Not only by those whom they would have reached.
+        #expect(try bed.daemon.statistics("lan").drops["fragment_refused", default: 0] > 0)
+        #expect(try bed.uplink().counters.drops["fragment_refused", default: 0] > 0)
+      }
     }
 
     @Test("echo requests in fragments are answered")
