@@ -56,7 +56,9 @@ extension Session {
     if segment.flags.contains(.rst) {
       if isBelievable(segment, fromInside: fromInside) { connection.insert(.reset) }
     } else {
-      if segment.flags.contains(.fin) { connection.insert(fromInside ? .insideFIN : .remoteFIN) }
+      if segment.flags.contains(.fin), isLast(segment, fromInside: fromInside) {
+        connection.insert(fromInside ? .insideFIN : .remoteFIN)
+      }
       follow(sequence: segment, fromInside: fromInside)
     }
     state = connection.rawValue
@@ -75,12 +77,34 @@ extension Session {
     let limit = segment.acknowledgment &+ UInt32(segment.window) << UInt32(scale)
     let isFirst = segment.flags.contains(.syn)
     if fromInside {
-      if isFirst || Int32(bitPattern: end &- insideEnd) > 0 { insideEnd = end }
-      if segment.flags.contains(.ack), isFirst || Int32(bitPattern: limit &- remoteLimit) > 0 { remoteLimit = limit }
+      if isFirst || moves(insideEnd, to: end, of: segment, limit: insideLimit) { insideEnd = end }
+      if segment.flags.contains(.ack), isFirst || Self.isLater(limit, than: remoteLimit) { remoteLimit = limit }
     } else {
-      if isFirst || Int32(bitPattern: end &- remoteEnd) > 0 { remoteEnd = end }
-      if segment.flags.contains(.ack), isFirst || Int32(bitPattern: limit &- insideLimit) > 0 { insideLimit = limit }
+      if isFirst || moves(remoteEnd, to: end, of: segment, limit: remoteLimit) { remoteEnd = end }
+      if segment.flags.contains(.ack), isFirst || Self.isLater(limit, than: insideLimit) { insideLimit = limit }
     }
+  }
+
+  /// Of sequence numbers, of which 0 stands for none that is known yet.
+  @inline(__always)
+  private static func isLater(_ number: UInt32, than last: UInt32) -> Bool {
+    Int32(bitPattern: number &- last) > 0 || last == 0
+  }
+
+  /// Whether the segment brings a side's sequence forward. What begins beyond the window that the other side has offered is
+  /// not that side's: else one forged segment would keep the true end of the connection from being believed.
+  @inline(__always)
+  private func moves(_ last: UInt32, to end: UInt32, of segment: TCPSegment, limit: UInt32) -> Bool {
+    Self.isLater(end, than: last) && (Int32(bitPattern: segment.sequence &- limit) <= 0 || limit == 0)
+  }
+
+  /// A FIN ends what its side has sent, and lies within the window, where that is known: one from elsewhere must not shorten
+  /// the life of a connection that stands (RFC 7857, 2.1).
+  private func isLast(_ segment: TCPSegment, fromInside: Bool) -> Bool {
+    let (end, limit) = fromInside ? (insideEnd, insideLimit) : (remoteEnd, remoteLimit)
+    if end == 0 || limit == 0 { return true }
+    return Int32(bitPattern: segment.sequence &+ segment.advance &- end) >= 0
+      && Int32(bitPattern: segment.sequence &- limit) <= 0
   }
 
   /// A reset within the window that the other side has offered (RFC 5961, 3.2), or one that answers a SYN.

@@ -87,6 +87,19 @@ extension Packet {
     (header + transport).storeBytes(of: field.bigEndian, toByteOffset: checksumOffset, as: UInt16.self)
   }
 
+  /// Whether the checksum of TCP or UDP is right, where it can be told: not of a fragment, nor before the device has made it. Reads
+  /// the payload.
+  func isSummedRight(_ state: ChecksumState) -> Bool {
+    guard state == .complete, fragment == nil else { return true }
+    let length = length &- transport
+    // The prefix of mapped IPv4 addresses adds 0xFFFF, which is nothing.
+    var sum = InternetChecksum(
+      source: IPv6Address(bits: source), destination: IPv6Address(bits: destination), protocol: `protocol`,
+      length: length)
+    sum.add(RawSpan(_unsafeStart: UnsafeRawPointer(header + transport), byteCount: length))
+    return sum.value == 0
+  }
+
   /// One hop less; the caller has seen that one is left (RFC 1812, 5.3.1).
   func decrementTimeToLive() {
     if isIPv6 {

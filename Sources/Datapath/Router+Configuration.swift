@@ -34,12 +34,13 @@ extension Router {
     }
   }
 
-  /// All sessions end, and nothing is published any more. Gateways, hosts and routes stay.
+  /// All sessions end, nothing is published any more, and neighbours are forgotten. Gateways, hosts and routes stay.
   public mutating func removeUplink() {
     for number in 0..<publicationsInUse where publications[number].isTaken { withdraw(number) }
     sessions.removeAll { _ in true }
     for slot in 0..<PortClaims.slots { externals[slot] = 0 }
     sessions.mappings.claims = nil
+    forgetNeighbours()
     uplink = Uplink()
     generation &+= 1
   }

@@ -106,6 +106,12 @@ extension Router {
     }
   }
 
+  /// The uplink is gone: another may have other neighbours at the same addresses.
+  mutating func forgetNeighbours() {
+    guard neighbours.count > 0 else { return }
+    for index in 1...neighbours.count { setNeighbour(neighbours[index].pointee.address, mac: nil) }
+  }
+
   mutating func expireHeld(now: UInt32) {
     guard neighbours.count > 0 else { return }
     for index in 1...neighbours.count {

@@ -169,10 +169,13 @@ extension Router {
     session.host = source
     session.owner = passage.frame.port
     var mapping: UInt32 = 0
-    if packet.isIPv6, let translation = gateway.prefixTranslation {
+    // What comes back in by an external address has one for its source where its network is routed too: else the answer would
+    // go to the sender past the router, by the network that both are on, and not from where it is expected.
+    let comesBack = slot(of: packet.destination) != nil
+    if !comesBack, packet.isIPv6, let translation = gateway.prefixTranslation {
       guard let external = translation.toOutside(session.inside) else { return (0, .unsupportedProtocol) }
       session.external = external
-    } else if gateway.translates(isIPv6: packet.isIPv6) {
+    } else if comesBack || gateway.translates(isIPv6: packet.isIPv6) {
       // A connection that Martlet does not know cannot be taken up: its external port is not known either.
       if let segment = passage.segment, !segment.flags.contains(.syn), publishedPort(of: session) == nil {
         return (0, .noSession)
@@ -313,6 +316,8 @@ extension Router {
     let session = sessions[index]
     let timer: SessionTimer
     if let segment = passage.segment {
+      // Checksums are the ends' to verify, but for a reset's: one that the end will not believe must end nothing here.
+      if segment.flags.contains(.rst), !passage.packet.isSummedRight(passage.checksum) { return }
       timer = session.pointee.follow(segment, fromInside: fromInside)
     } else if passage.packet.protocol == .udp || !passage.packet.hasPorts {
       // A bit for each side that has sent.

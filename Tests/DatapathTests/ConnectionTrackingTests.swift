@@ -69,9 +69,35 @@ struct ConnectionTrackingTests {
     #expect(back(inWindow, IPPacket.rst, sequence: 5001) && state(inWindow) == "closed")
     let outOfWindow = established()
     #expect(back(outOfWindow, IPPacket.rst, sequence: 500_000) && state(outOfWindow) == "established")
+    let damaged = established()
+    var reset = IPPacket.tcp(Self.server, Self.mapped, IPPacket.rst, sequence: 5001, mac: outside)
+    reset.bytes[reset.bytes.count - 3] ^= 0x55
+    #expect(damaged.into(0, reset) != nil && state(damaged) == "established")
     let refused = Bed()
     #expect(out(refused, IPPacket.syn, sequence: 1000))
     #expect(back(refused, IPPacket.rst | IPPacket.ack, sequence: 0, acknowledgment: 1001) && state(refused) == "closed")
+  }
+
+  @Test(
+    "a FIN counts within the window, and a forged segment beyond it does not keep the true one from counting",
+    arguments: [5000, 0x9000_0000, 0xFFFF_FF00] as [UInt32])
+  func ends(first: UInt32) {
+    let (bed, finACK) = (Bed(), IPPacket.fin | IPPacket.ack)
+    let next = first &+ 1
+    func fromServer(_ flags: Int, _ sequence: UInt32, _ acknowledgment: UInt32 = 1001) -> String {
+      #expect(back(bed, flags, sequence: sequence, acknowledgment: acknowledgment))
+      return state(bed)
+    }
+    #expect(out(bed, IPPacket.syn, sequence: 1000))
+    #expect(fromServer(IPPacket.syn | IPPacket.ack, first) == "syn_recv")
+    #expect(out(bed, IPPacket.ack, sequence: 1001, acknowledgment: next))
+    #expect(fromServer(finACK, next &+ 900_000) == "established")
+    #expect(fromServer(finACK, next &- 1000) == "established")
+    #expect(fromServer(IPPacket.rst, next &+ 900_000) == "established")
+    #expect(out(bed, finACK, sequence: 900_000, acknowledgment: next) && state(bed) == "established")
+    #expect(fromServer(IPPacket.ack, next &+ 900_000) == "established")
+    #expect(fromServer(finACK, next) == "fin_wait")
+    #expect(out(bed, finACK, sequence: 1001, acknowledgment: next &+ 1) && state(bed) == "time_wait")
   }
 
   @Test("both ends may open at the same time")

@@ -74,8 +74,16 @@ struct PublishedPortTests {
   }
 
   @Test("an endpoint reaches published ports of another, of another network, and of itself, from the external address")
-  func hairpin() throws {
-    let bed = RouterBed()
+  func hairpin() throws { try expectHairpin(RouterBed()) }
+
+  @Test("so do those of a network whose sources are not translated: or the answer would go past the router")
+  func hairpinOfRoutedNetwork() throws {
+    let bed = RouterBed(network: RouterBed.gateway(translatesIPv4: false))
+    try expectHairpin(bed)
+    #expect(try #require(bed.out(.udp(("10.1.0.2", 4000), (Self.remote, 53)))).source == "10.1.0.2")
+  }
+
+  private func expectHairpin(_ bed: RouterBed) throws {
     #expect(bed.publish(8080...8080, 6, to: "10.1.0.3", 80) && bed.publish(8081...8081, 6, to: "10.2.0.2", 80))
     for (hostPort, target, port) in [(8080, "10.1.0.3", UInt16(1)), (8081, "10.2.0.2", 2)] {
       let sent = bed.send(.tcp(("10.1.0.2", 4000), (Self.external, hostPort), IPPacket.syn), at: 0)
@@ -154,6 +162,19 @@ struct PublishedPortTests {
     #expect(bed.into(0, .tcp((Self.remote, 4000), (Self.external, 8080), IPPacket.syn, mac: outside)) == nil)
     #expect(bed.into(0, .tcp((Self.remote, 4000), ("192.0.2.9", 8080), IPPacket.syn, mac: outside)) != nil)
     #expect(try #require(bed.out(.udp(("10.1.0.2", 77), (Self.remote, 53)))).source == "192.0.2.9")
+  }
+
+  @Test("an uplink that goes takes with it what is known of its neighbours")
+  func otherUplink() {
+    let bed = RouterBed()
+    #expect(bed.out(.udp(("10.1.0.2", 4000), (Self.remote, 53))) != nil)
+    bed.router.pointee.removeUplink()
+    bed.setUplink()
+    #expect(bed.out(.udp(("10.1.0.2", 4000), (Self.remote, 53))) == nil)
+    bed.resolve()
+    bed.engine.sendLeaving(into: &bed.output)
+    bed.output.sent = []
+    #expect(bed.out(.udp(("10.1.0.2", 4001), (Self.remote, 53))) != nil)
   }
 
   @Test("frames wait for their next hop's address, few and not for long")

@@ -70,6 +70,18 @@ struct RoutingErrorTests {
     #expect(bed.drops(.timeToLiveExceeded, at: 0) == 2)
   }
 
+  @Test("errors are sent at a bounded rate, and none about an error or to a group")
+  func rate() {
+    let bed = RouterBed()
+    let dying = IPPacket.udp(("10.1.0.2", 33_434), (Self.remote, 33_434), ttl: 1)
+    let answers = (0..<Router.answersPerSecond + 100).count { _ in !bed.send(dying, at: 0).isEmpty }
+    #expect(answers == Router.answersPerSecond)
+    bed.pass(seconds: 1)
+    #expect(bed.send(dying, at: 0).count == 1)
+    let error = IPPacket.icmp("10.1.0.2", Self.remote, type: 3, code: 3, payload: quote(dying), ttl: 1)
+    #expect(bed.send(error, at: 0).isEmpty)
+  }
+
   @Test("a packet that is too long is answered with the path's MTU, or cut where it may be")
   func tooBig() throws {
     let bed = RouterBed()

@@ -85,6 +85,16 @@ final class Daemon {
 
   var log: String { program?.complaintSoFar ?? "" }
 
+  /// Its resident set, as proc(5) says it.
+  var residentKilobytes: Int {
+    get throws {
+      guard let program else { throw Failure("martletd does not run") }
+      let status = try String(contentsOfFile: "/proc/\(program.pid)/status", encoding: .utf8)
+      let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+      return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
+    }
+  }
+
   // MARK: The client
 
   func commandLine(_ words: [String]) throws -> [String] { try [Binaries.path("martlet"), "--socket", socket] + words }
@@ -93,7 +103,10 @@ final class Daemon {
 
   /// A command that must succeed; its output.
   @discardableResult
-  func martlet(_ words: String...) throws -> String {
+  func martlet(_ words: String...) throws -> String { try command(words) }
+
+  @discardableResult
+  func command(_ words: [String]) throws -> String {
     let outcome = try attempt(words)
     guard outcome.status == 0 else {
       throw Failure(
@@ -103,13 +116,10 @@ final class Daemon {
   }
 
   /// A command that must succeed, and its answer.
-  func ask<Answer: Decodable>(_: Answer.Type, _ words: String...) throws -> Answer {
-    let outcome = try attempt(["--json"] + words)
-    guard outcome.status == 0 else {
-      throw Failure(
-        "martlet \(words.joined(separator: " ")): status \(outcome.status): \(outcome.complaint)\(log.suffix(2000))")
-    }
-    return try JSONDecoder().decode(Answer.self, from: Data(outcome.output.utf8))
+  func ask<Answer: Decodable>(_: Answer.Type, _ words: String...) throws -> Answer { try answer(Answer.self, words) }
+
+  func answer<Answer: Decodable>(_: Answer.Type, _ words: [String]) throws -> Answer {
+    try JSONDecoder().decode(Answer.self, from: Data(command(["--json"] + words).utf8))
   }
 
   // MARK: What tests do all the time

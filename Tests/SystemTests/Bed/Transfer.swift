@@ -7,17 +7,19 @@ enum Script {
 
 /// A TCP transfer between two namespaces that is whole only if every byte arrived as it was sent.
 struct Transfer {
-  private static let port = "7000"
-
   private let sender: Program
   private let receiver: Program
 
-  /// - Parameter rate: bytes a second; nil: as fast as it goes.
-  init(bytes: Int, from source: Namespace, to target: Namespace, at address: String, rate: Int? = nil) throws {
-    let receiver = try target.start(Script.words("stream.py") + ["receive", Self.port])
+  /// - Parameters:
+  ///   - port: on which the target listens, and at which the address is reached.
+  ///   - rate: bytes a second; nil: as fast as it goes.
+  init(
+    bytes: Int, from source: Namespace, to target: Namespace, at address: String, port: Int = 7000, rate: Int? = nil
+  ) throws {
+    let receiver = try target.start(Script.words("stream.py") + ["receive", "\(port)"])
     try eventually("the receiver listens") { receiver.outputSoFar.hasPrefix("ready") }
     let pace = rate.map { ["\($0)"] } ?? []
-    sender = try source.start(Script.words("stream.py") + ["send", address, Self.port, "\(bytes)"] + pace)
+    sender = try source.start(Script.words("stream.py") + ["send", address, "\(port)", "\(bytes)"] + pace)
     self.receiver = receiver
   }
 

@@ -85,8 +85,9 @@ def chosen(options):
     kind, source, destination = options.flow
     if not options.watch:
         return made_up(PROTOCOLS[kind], source, destination, options.bytes)
+    watching = packets.packets_at(options.watch, options.wait)
     print("ready", file=sys.stderr, flush=True)
-    for packet in packets.packets_at(options.watch, options.wait):
+    for packet in watching:
         if packet and packet.is_between(source, destination) and packet.protocol in (PROTOCOLS[kind], packets.ICMPV6):
             return packet.octets
     sys.exit(f"icmp.py: no such packet was seen at {options.watch}")

@@ -172,12 +172,17 @@ def flag_names(flags):
 def packets_at(interface, seconds, quiet_seconds=0.3):
     """Yields what comes in and goes out at an interface for so long, and None whenever it has been quiet for a moment.
 
-    What this machine sends itself may show with its checksums still to be made: the device does it.
+    It watches from the call on. What this machine sends itself may show with its checksums still to be made: the device
+    does it.
     """
-    end = time.monotonic() + seconds
-    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3)) as watching:  # ETH_P_ALL
-        watching.bind((interface, 3))
-        watching.settimeout(quiet_seconds)
+    watching = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))  # ETH_P_ALL
+    watching.bind((interface, 3))
+    watching.settimeout(quiet_seconds)
+    return watched_packets(watching, time.monotonic() + seconds)
+
+
+def watched_packets(watching, end):
+    with watching:
         while time.monotonic() < end:
             try:
                 octets, address = watching.recvfrom(65536)

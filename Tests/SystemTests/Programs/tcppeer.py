@@ -151,8 +151,9 @@ class SimultaneousPeer:
 
 def simultaneous(options):
     peer = SimultaneousPeer(options)
+    watching = packets.packets_at(options.interface, options.seconds)
     print("ready", file=sys.stderr, flush=True)
-    for packet in packets.packets_at(options.interface, options.seconds):
+    for packet in watching:
         if packet and packet.protocol == packets.TCP and (packet.destination, packet.destination_port) == options.local:
             if peer.take(packet):
                 break
@@ -178,9 +179,10 @@ def craft(options):
 
 def watched(options):
     """What the source sends next, and what it has acknowledged, once both are quiet."""
+    watching = packets.packets_at(options.watch, options.wait)
     print("ready", file=sys.stderr, flush=True)
     found = None
-    for packet in packets.packets_at(options.watch, options.wait):
+    for packet in watching:
         if packet is None and found:
             return found
         if packet is None or packet.protocol != packets.TCP or len(packet.payload) < 20:
