@@ -12,9 +12,10 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case invalidSource
   /// To 01:80:C2:00:00:00...0F, which no bridge forwards (IEEE 802.1Q-2018, table 8-1).
   case linkLocalControl
-  /// Its destination is behind the port it came from.
+  /// Its destination is behind the port it came from; on a network on the LAN: the outside has sent it back.
   case samePort
-  /// To be flooded, but the network has no other port that may have it.
+  /// To be flooded, but the network has no other port that may have it; on a network on the LAN: it is for no endpoint, or for
+  /// the LAN while there is no parent.
   case noOtherPort
   /// Between two isolated ports.
   case isolated
