@@ -319,12 +319,11 @@ extension Router {
       // Checksums are the ends' to verify, but for a reset's: one that the end will not believe must end nothing here.
       if segment.flags.contains(.rst), !passage.packet.isSummedRight(passage.checksum) { return }
       timer = session.pointee.follow(segment, fromInside: fromInside)
-    } else if passage.packet.protocol == .udp || !passage.packet.hasPorts {
+    } else {
       // A bit for each side that has sent.
       session.pointee.state |= fromInside ? 1 : 2
-      timer = session.pointee.state == 3 ? .udpStream : .udp
-    } else {
-      timer = .icmp
+      let isEcho = passage.packet.protocol == .icmp || passage.packet.protocol == .icmpv6
+      timer = isEcho ? .icmp : session.pointee.state == 3 ? .udpStream : .udp
     }
     sessions.touch(index, timer: timer, now: passage.now)
   }
