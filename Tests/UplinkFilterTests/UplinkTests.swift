@@ -138,7 +138,9 @@ struct UplinkTests {
         }
       }
       let address = Self.addresses[0]
-      for port in [Self.port, 8081] as [UInt16] { #expect(try uplink.connect(to: address, port: port, wait: 300) == ETIMEDOUT) }
+      for port in [Self.port, 8081] as [UInt16] {
+        #expect(try uplink.connect(to: address, port: port, wait: 300) == ETIMEDOUT)
+      }
       #expect(try uplink.connect(to: address, port: 8082) == ECONNREFUSED)
       filters.first.detach()
       #expect(try uplink.connect(to: address, port: Self.port) == ECONNREFUSED)
