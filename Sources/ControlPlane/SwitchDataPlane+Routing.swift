@@ -95,7 +95,8 @@ extension SwitchDataPlane {
   public func setTimeouts(_ timeouts: DataPlaneTimeouts) throws(ControlError) {
     for (timer, seconds) in [
       (SessionTimer.udp, timeouts.udp), (.udpStream, timeouts.udpStream), (.tcpEstablished, timeouts.tcpEstablished),
-      (.tcpTransitory, timeouts.tcpTransitory), (.icmp, timeouts.icmp),
+      (.tcpTransitory, timeouts.tcpTransitory),
+      (.tcpClosed, timeouts.tcpTransitory), (.icmp, timeouts.icmp),
     ] {
       fabric.setTimeout(timer, seconds: UInt32(seconds))
     }

@@ -62,6 +62,7 @@ extension Session {
       follow(sequence: segment, fromInside: fromInside)
     }
     state = connection.rawValue
+    if mapping != 0 && isOver { return .tcpClosed }
     return connection.isDisjoint(with: [.reset, .insideFIN, .remoteFIN]) && connection.contains(.established)
       ? .tcpEstablished : .tcpTransitory
   }

@@ -238,8 +238,7 @@ extension Router {
     let `protocol` = session.protocol
     if `protocol` == IPProtocol.tcp.rawValue,
       sessions.removeOldest(
-        of: .tcpTransitory, budget: Self.recycleBudget,
-        where: { $0.isOver && $0.mapping != 0 && $0.external == external })
+        of: .tcpClosed, budget: Self.recycleBudget, where: { $0.external == external })
     {
       return true
     }

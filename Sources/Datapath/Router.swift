@@ -63,7 +63,7 @@ public enum MappingFilter: UInt8, Sendable {
 /// Routes between networks and an uplink, and translates. One thread.
 public struct Router: ~Copyable {
   /// Seconds, by `SessionTimer` (RFC 4787, REQ-5; RFC 5382, REQ-5; RFC 5508, REQ-2).
-  public static let timeoutsDefault: [UInt32] = [300, 300, 240, 7440, 60]
+  public static let timeoutsDefault: [UInt32] = [300, 300, 240, 7440, 60, 240]
   /// Sessions that are ended in one second, at most.
   public static let expiryBudget = 65_536
 

@@ -50,6 +50,8 @@ public struct MappingTable: ~Copyable {
   /// Bits as `claims`, for those ports that may be given out.
   private let pool: PortClaims
   private let poolMemory: UnsafeMutableRawPointer
+  /// By slot and plane: ports of the pool that are free.
+  private let available: UnsafeMutablePointer<Int32>
   private var random: UInt64
   private var unused: UInt32 = 1
   private var free: UInt32 = 0
@@ -64,6 +66,7 @@ public struct MappingTable: ~Copyable {
     uses = zeroed(PortClaims.slots * PortClaims.Plane.allCases.count * 65_536)
     poolMemory = UnsafeMutableRawPointer(zeroed(PortClaims.byteCount) as UnsafeMutablePointer<UInt8>)
     pool = PortClaims(memory: poolMemory)
+    available = zeroed(PortClaims.slots * 3)
     random = scrambled(seed)
   }
 
@@ -72,6 +75,7 @@ public struct MappingTable: ~Copyable {
     chains.deallocate()
     Glibc.free(uses)
     Glibc.free(poolMemory)
+    Glibc.free(available)
   }
 
   @inlinable
@@ -120,6 +124,31 @@ public struct MappingTable: ~Copyable {
         for port in range { pool.set(slot: slot, plane: plane, port: port) }
       }
     }
+    for plane in PortClaims.Plane.allCases {
+      available[slot * 3 + plane.rawValue] = 0
+      for index in 0..<Self.wordCount {
+        var ports = pool.word(slot: slot, plane: plane, index: index)
+        while ports != 0 {
+          let port = UInt16(index * 64 + ports.trailingZeroBitCount)
+          if use(slot, plane, port).pointee == 0 { available[slot * 3 + plane.rawValue] += 1 }
+          ports &= ports - 1
+        }
+      }
+    }
+  }
+
+  /// Sets who uses a port.
+  private func setUse(_ slot: Int, _ plane: PortClaims.Plane, _ port: UInt16, to value: UInt32) {
+    let place = use(slot, plane, port)
+    if (place.pointee == 0) != (value == 0), pool.isSet(slot: slot, plane: plane, port: port) {
+      available[slot * 3 + plane.rawValue] += value == 0 ? 1 : -1
+    }
+    place.pointee = value
+    if value == 0 {
+      claims?.clear(slot: slot, plane: plane, port: port)
+    } else {
+      claims?.set(slot: slot, plane: plane, port: port)
+    }
   }
 
   /// Makes a mapping that nobody uses yet: `retain` and `release` it.
@@ -150,8 +179,7 @@ public struct MappingTable: ~Copyable {
       head.pointee = index
     }
     mappings[Int(index)] = mapping
-    use(slot, plane, externalPort).pointee = index
-    claims?.set(slot: slot, plane: plane, port: externalPort)
+    setUse(slot, plane, externalPort, to: index)
     count += 1
     return index
   }
@@ -182,8 +210,7 @@ public struct MappingTable: ~Copyable {
         mappings[before].next = mapping.next
       }
     }
-    use(Int(mapping.slot), plane, mapping.externalPort).pointee = 0
-    claims?.clear(slot: Int(mapping.slot), plane: plane, port: mapping.externalPort)
+    setUse(Int(mapping.slot), plane, mapping.externalPort, to: 0)
     mappings[Int(index)] = Mapping()
     mappings[Int(index)].next = free
     free = index
@@ -209,6 +236,7 @@ public struct MappingTable: ~Copyable {
 
   private mutating func choose(_ slot: Int, _ plane: PortClaims.Plane, wanted: UInt16) -> UInt16? {
     if pool.isSet(slot: slot, plane: plane, port: wanted), use(slot, plane, wanted).pointee == 0 { return wanted }
+    guard available[slot * 3 + plane.rawValue] > 0 else { return nil }
     let parity = wanted & 1 == 0 ? Self.evenPorts : ~Self.evenPorts
     let isWellKnown = wanted < 1024
     let own = isWellKnown ? 0..<Self.wellKnownWords : Self.wellKnownWords..<Self.wordCount
@@ -242,15 +270,13 @@ public struct MappingTable: ~Copyable {
   /// Marks ports as published, by `number`. They must be free, which is the caller's to see to.
   public mutating func publish(_ ports: ClosedRange<UInt16>, slot: Int, plane: PortClaims.Plane, number: UInt32) {
     for port in ports {
-      use(slot, plane, port).pointee = number | Self.publicationBit
-      claims?.set(slot: slot, plane: plane, port: port)
+      setUse(slot, plane, port, to: number | Self.publicationBit)
     }
   }
 
   public mutating func unpublish(_ ports: ClosedRange<UInt16>, slot: Int, plane: PortClaims.Plane) {
     for port in ports where use(slot, plane, port).pointee & Self.publicationBit != 0 {
-      use(slot, plane, port).pointee = 0
-      claims?.clear(slot: slot, plane: plane, port: port)
+      setUse(slot, plane, port, to: 0)
     }
   }
 }

@@ -7,11 +7,13 @@ public enum SessionTimer: UInt8, CaseIterable, Sendable {
   case tcpTransitory
   case tcpEstablished
   case icmp
+  /// A connection of a mapping that is over: the first to give up its port.
+  case tcpClosed
 
-  public static let count = 5
+  public static let count = 6
 
   /// The first to go: nothing is lost that had been set up.
-  @inlinable public var isExpendable: Bool { self == .udp || self == .tcpTransitory || self == .icmp }
+  @inlinable public var isExpendable: Bool { self != .udpStream && self != .tcpEstablished }
 }
 
 /// A flow through the router: an address and port inside, those by which the outside knows them, and those of the far end.
