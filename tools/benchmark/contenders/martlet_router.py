@@ -45,7 +45,7 @@ class MartletRouter(Router, Martlet):
 
 
 def specifications(ports: tuple[Port, ...]) -> list[str]:
-    """As `martlet publish` takes them: consecutive ports of a protocol as one range."""
+    """As `martlet publish` takes them: consecutive ports of a protocol as one range; of IPv4, as the others publish them."""
     ranges: list[tuple[str, int, int]] = []
     for protocol, number in sorted(ports):
         if ranges and ranges[-1][0] == protocol and ranges[-1][2] + 1 == number:
@@ -53,4 +53,4 @@ def specifications(ports: tuple[Port, ...]) -> list[str]:
         else:
             ranges.append((protocol, number, number))
     spans = ((protocol, str(first) if first == last else f"{first}-{last}") for protocol, first, last in ranges)
-    return [f"{span}:{span}/{protocol}" for protocol, span in spans]
+    return [f"0.0.0.0:{span}:{span}/{protocol}" for protocol, span in spans]
