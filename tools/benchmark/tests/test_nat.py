@@ -32,9 +32,9 @@ class Commands(unittest.TestCase):
         self.assertRegex(let_pass, "docker_filter ip daddr 10.77.0.2 .* udp dport 53 accept$")
 
     def test_martlet_gets_ranges(self):
-        self.assertEqual(specifications(PORTS), ["5201-5202:5201-5202/tcp", "7000:7000/tcp", "7000:7000/udp"])
+        self.assertEqual(specifications(PORTS), ["0.0.0.0:5201-5202:5201-5202/tcp", "0.0.0.0:7000:7000/tcp", "0.0.0.0:7000:7000/udp"])
         many = tuple(("tcp", number) for number in range(20_000, 30_000))
-        self.assertEqual(specifications(many), ["20000-29999:20000-29999/tcp"])
+        self.assertEqual(specifications(many), ["0.0.0.0:20000-29999:20000-29999/tcp"])
 
 
 class Choice(unittest.TestCase):
