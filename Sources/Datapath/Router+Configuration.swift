@@ -58,6 +58,8 @@ extension Router {
   mutating func setGateway(_ gateway: Gateway?, network: UInt16) {
     let old = gateways[Int(network)]
     gateways[Int(network)] = gateway ?? Gateway()
+    gatewaysInUse = max(gatewaysInUse, Int(network) + 1)
+    while gatewaysInUse > 0, !gateways[gatewaysInUse - 1].isRouted { gatewaysInUse -= 1 }
     if old.isRouted,
       gateway == nil || old.translatesIPv4 != gateway!.translatesIPv4
         || old.translatesIPv6 != gateway!.translatesIPv6 || old.prefixTranslation != gateway!.prefixTranslation

@@ -69,7 +69,7 @@ extension Router {
   /// The address inside for which another stands outside by its prefix; else the same.
   func inside(of address: UInt128) -> UInt128 {
     guard address >> 32 != 0xFFFF else { return address }
-    for network in 0..<networkCapacity where gateways[network].isRouted {
+    for network in 0..<gatewaysInUse where gateways[network].isRouted {
       if let translation = gateways[network].prefixTranslation, translation.holds(outside: address) {
         return translation.toInside(address) ?? address
       }
@@ -79,7 +79,7 @@ extension Router {
 
   private func isOurs(_ address: UInt128, isIPv6: Bool) -> Bool {
     if Self.isGroupOrNone(address) || slot(of: address) != nil { return true }
-    return (0..<networkCapacity).contains { gateways[$0].isRouted && gateways[$0].holds(address, isIPv6: isIPv6) }
+    return (0..<gatewaysInUse).contains { gateways[$0].isRouted && gateways[$0].holds(address, isIPv6: isIPv6) }
   }
 
   /// The mapping's filter, for a sender of whom there is no session.

@@ -125,7 +125,7 @@ extension Router {
   /// What is for an address inside. nil: for elsewhere.
   private mutating func withinNetworks(_ passage: Passage, _ network: Int) -> RoutingVerdict? {
     let destination = passage.packet.destination
-    for other in 0..<networkCapacity
+    for other in 0..<gatewaysInUse
     where gateways[other].isRouted && gateways[other].holds(destination, isIPv6: passage.packet.isIPv6) {
       // The host has the gateway's addresses of all networks, and answers at them.
       if destination == gateways[other].address(isIPv6: passage.packet.isIPv6) { return toHost(gateways[network]) }

@@ -84,7 +84,8 @@ public struct Router: ~Copyable {
   var generation: UInt32 = 1
   /// By the network's index.
   let gateways: UnsafeMutablePointer<Gateway>
-  let networkCapacity: Int
+  /// All networks that are routed are below.
+  var gatewaysInUse = 0
   /// By slot; 0: none.
   let externals: UnsafeMutablePointer<UInt128>
   let publications: UnsafeMutablePointer<Publication>
@@ -120,7 +121,6 @@ public struct Router: ~Copyable {
     neighbours = NeighbourTable(seed: seed &+ 12)
     fragments = FragmentTable(seed: seed &+ 13)
     routes = RoutingTable([], seed: seed &+ 14)
-    self.networkCapacity = networkCapacity
     gateways = .zeroed(networkCapacity)
     externals = .zeroed(PortClaims.slots)
     publications = .zeroed(Self.publicationCapacity)
