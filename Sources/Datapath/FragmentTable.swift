@@ -50,9 +50,9 @@ struct FragmentTable: ~Copyable {
   private(set) var count = 0
 
   init(seed: UInt64) {
-    entries = .zeroed(Self.capacity + 1)
-    maps = .zeroed((Self.capacity + 1) * Self.mapWords)
-    buckets = .zeroed(Int(Self.bucketMask) + 1)
+    entries = zeroed(Self.capacity + 1)
+    maps = zeroed((Self.capacity + 1) * Self.mapWords)
+    buckets = zeroed(Int(Self.bucketMask) + 1)
     hash = KeyedHash(seed: seed)
   }
 

@@ -10,18 +10,20 @@ extension Router {
 
   /// Sessions of external addresses that have gone end, and published ports are given to those that came.
   public mutating func setUplink(_ new: RouterUplink, claims: PortClaims) {
-    uplink = Uplink(port: new.port, mac: new.mac.bits, mtu: new.mtu)
+    let hasOtherPorts = uplink.ports != new.ports
+    uplink = Uplink(port: new.port, mac: new.mac.bits, mtu: new.mtu, ports: new.ports)
     sessions.mappings.claims = claims
     for slot in 0..<PortClaims.slots {
       let address = new.externals.first { $0.slot == slot }?.address ?? 0
-      if externals[slot] != address {
+      let isOther = externals[slot] != address
+      if isOther {
         let gone = externals[slot]
         clear(slot: slot)
         if gone != 0 { sessions.removeAll { $0.external == gone } }
         externals[slot] = address
         for number in 0..<publicationsInUse where publications[number].isTaken { offer(number, at: slot) }
       }
-      if address != 0 { sessions.mappings.setPool(slot: slot, new.ports) }
+      if address != 0, isOther || hasOtherPorts { sessions.mappings.setPool(slot: slot, new.ports) }
     }
     generation &+= 1
   }

@@ -144,9 +144,11 @@ extension Router {
         start: start, length: UInt32(headers + length), port: passage.frame.port, buffer: 0)
       held.places[Int(place)] = HeldFrames.Place(
         length: frame.length, port: frame.port, next: HeldFrames.none, since: passage.now)
-      if case .forward(let port) = send(frame, to: neighbour, now: passage.now) {
+      let verdict = send(frame, to: neighbour, now: passage.now)
+      if case .forward(let port) = verdict {
         held.leave(place, by: port)
       } else {
+        if case .drop = verdict { lostUnresolved += 1 }
         held.giveBack(place)
       }
       position += length

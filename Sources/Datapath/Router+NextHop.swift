@@ -11,6 +11,9 @@ extension Router {
   /// A neighbour in use is asked for again after so many seconds, so that the kernel sees to it that it is still there.
   static let refreshSeconds: UInt32 = 15
 
+  /// The least that IPv4 asks of a link (RFC 791), whatever a route says: a packet can always be cut to it.
+  static let pathMTUMin = 68
+
   /// `nextHop` of a session whose far end is an external address of our own.
   static let hairpin = UInt32.max
 
@@ -37,7 +40,7 @@ extension Router {
         if replaced { generation &+= 1 }
         neighbour = index
       }
-      return .neighbour(neighbour, mtu: route.mtu == 0 ? uplink.mtu : Int(route.mtu))
+      return .neighbour(neighbour, mtu: max(Self.pathMTUMin, route.mtu == 0 ? uplink.mtu : Int(route.mtu)))
     }
   }
 

@@ -82,7 +82,8 @@ extension Router {
       return verdict
     }
     guard let source = host(of: passage, network) else { return .drop(.spoofedSource) }
-    switch step(to: packet.destination) {
+    let next = step(to: packet.destination)
+    switch next {
     case .host: return toHost(gateway)
     case .drop(let reason):
       answer(passage, .unreachable, network)
@@ -98,6 +99,7 @@ extension Router {
       if reason == .portsExhausted { answer(passage, .unreachable, network) }
       return .drop(reason)
     }
+    remember(next, of: index)
     return sendOut(&passage, index, network)
   }
 
@@ -267,23 +269,17 @@ extension Router {
       answer(passage, .timeExceeded, network)
       return .drop(.timeToLiveExceeded)
     }
-    let neighbour: UInt32
-    if session.pointee.routeGeneration == generation {
-      neighbour = session.pointee.nextHop
-    } else {
-      var mtu = uplink.mtu
-      switch step(to: session.pointee.remote) {
-      case .hairpin: neighbour = Self.hairpin
-      case .neighbour(let index, let pathMTU): (neighbour, mtu) = (index, pathMTU)
+    if session.pointee.routeGeneration != generation {
+      let next = step(to: session.pointee.remote)
+      switch next {
+      case .hairpin, .neighbour: remember(next, of: index)
       case .host: return toHost(gateways[network])
       case .drop(let reason):
         answer(passage, .unreachable, network)
         return .drop(reason)
       }
-      session.pointee.nextHop = neighbour
-      session.pointee.pathMTU = UInt16(clamping: mtu)
-      session.pointee.routeGeneration = generation
     }
+    let neighbour = session.pointee.nextHop
     let mtu = Int(session.pointee.pathMTU)
     if neighbour != Self.hairpin, passage.packetLength > mtu {
       guard packet.dontFragment || passage.segmentSize > 0 else { return sendFragments(passage, index, neighbour, mtu) }
@@ -307,6 +303,18 @@ extension Router {
     if neighbour == Self.hairpin { return comeBackIn(passage) }
     packet.decrementTimeToLive()
     return send(passage.frame, to: neighbour, now: passage.now)
+  }
+
+  /// Where the session's packets go out, until routes or neighbours change.
+  private mutating func remember(_ next: Step, of index: UInt32) {
+    switch next {
+    case .hairpin: sessions[index].pointee.nextHop = Self.hairpin
+    case .neighbour(let neighbour, let mtu):
+      sessions[index].pointee.nextHop = neighbour
+      sessions[index].pointee.pathMTU = UInt16(clamping: mtu)
+    case .host, .drop: return
+    }
+    sessions[index].pointee.routeGeneration = generation
   }
 
   /// Notes that a packet of the session has passed.

@@ -71,6 +71,7 @@ public struct Router: ~Copyable {
     var port = Engine.none
     var mac: UInt64 = 0
     var mtu = 1500
+    var ports: [ClosedRange<UInt16>] = []
   }
 
   var uplink = Uplink()
@@ -121,13 +122,13 @@ public struct Router: ~Copyable {
     neighbours = NeighbourTable(seed: seed &+ 12)
     fragments = FragmentTable(seed: seed &+ 13)
     routes = RoutingTable([], seed: seed &+ 14)
-    gateways = .zeroed(networkCapacity)
-    externals = .zeroed(PortClaims.slots)
-    publications = .zeroed(Self.publicationCapacity)
-    publicationsOfPort = .zeroed(portCapacity)
-    timeouts = .zeroed(SessionTimer.count)
+    gateways = zeroed(networkCapacity)
+    externals = zeroed(PortClaims.slots)
+    publications = zeroed(Self.publicationCapacity)
+    publicationsOfPort = zeroed(portCapacity)
+    timeouts = zeroed(SessionTimer.count)
     for (index, seconds) in Self.timeoutsDefault.enumerated() { timeouts[index] = seconds }
-    wanted = .zeroed(Self.wantedCapacity)
+    wanted = zeroed(Self.wantedCapacity)
   }
 
   deinit {
@@ -259,7 +260,7 @@ public struct RoutingTable: ~Copyable {
   public init(_ routes: [Route], seed: UInt64) {
     let routes = routes.prefix(PrefixTable.limitMax)
     var table = PrefixTable(limit: routes.count, seed: seed)
-    steps = .zeroed(max(1, routes.count))
+    steps = zeroed(max(1, routes.count))
     for (index, route) in routes.enumerated() {
       let mtu = UInt16(clamping: route.mtu)
       switch route.target {

@@ -31,10 +31,10 @@ struct HostTable: ~Copyable {
   private var free: UInt32 = 0
 
   init(portCapacity: Int, seed: UInt64) {
-    hosts = .zeroed(Self.capacity + 1)
-    buckets = .zeroed(Int(Self.bucketMask) + 1)
-    ports = .zeroed(portCapacity)
-    seenCounts = .zeroed(portCapacity)
+    hosts = zeroed(Self.capacity + 1)
+    buckets = zeroed(Int(Self.bucketMask) + 1)
+    ports = zeroed(portCapacity)
+    seenCounts = zeroed(portCapacity)
     hash = KeyedHash(seed: seed)
   }
 
@@ -145,8 +145,8 @@ struct NeighbourTable: ~Copyable {
   private var turn: UInt32 = 0
 
   init(seed: UInt64) {
-    neighbours = .zeroed(Self.capacity + 1)
-    buckets = .zeroed(Int(Self.bucketMask) + 1)
+    neighbours = zeroed(Self.capacity + 1)
+    buckets = zeroed(Int(Self.bucketMask) + 1)
     hash = KeyedHash(seed: seed)
   }
 
@@ -230,9 +230,9 @@ struct HeldFrames: ~Copyable {
   private(set) var leavingCount = 0
 
   init() {
-    memory = UnsafeMutableRawPointer(.zeroed(Self.capacity * Self.frameBytesMax) as UnsafeMutablePointer<UInt8>)
-    places = .zeroed(Self.capacity)
-    leaving = .zeroed(Self.capacity)
+    memory = UnsafeMutableRawPointer(zeroed(Self.capacity * Self.frameBytesMax) as UnsafeMutablePointer<UInt8>)
+    places = zeroed(Self.capacity)
+    leaving = zeroed(Self.capacity)
     for index in 0..<Self.capacity { places[index].next = UInt16(index + 1) }
     places[Self.capacity - 1].next = Self.none
     free = 0
@@ -282,13 +282,5 @@ struct HeldFrames: ~Copyable {
     leavingHead = (leavingHead + 1) % Self.capacity
     leavingCount -= 1
     return place
-  }
-}
-
-extension UnsafeMutablePointer where Pointee: BitwiseCopyable {
-  /// `count` values whose bytes are zero; pages that are never written cost nothing. Freed with free(3).
-  static func zeroed(_ count: Int) -> UnsafeMutablePointer {
-    guard let memory = calloc(count, MemoryLayout<Pointee>.stride) else { fatalError("out of memory") }
-    return memory.bindMemory(to: Pointee.self, capacity: count)
   }
 }

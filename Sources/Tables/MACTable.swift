@@ -154,7 +154,7 @@ public struct MACTable: ~Copyable {
 extension MACTable: @unchecked Sendable {}
 
 /// `count` values whose bytes are zero; pages that are never written cost nothing. Freed with `free`.
-func zeroed<Value: BitwiseCopyable>(_ count: Int) -> UnsafeMutablePointer<Value> {
+public func zeroed<Value: BitwiseCopyable>(_ count: Int) -> UnsafeMutablePointer<Value> {
   guard let memory = calloc(count, MemoryLayout<Value>.stride) else { fatalError("out of memory") }
   return memory.bindMemory(to: Value.self, capacity: count)
 }

@@ -36,8 +36,7 @@ public struct PortClaims: @unchecked Sendable {
 
   /// In memory of its own, all bits clear, which nothing but `deallocate` gives back.
   public init() {
-    guard let memory = calloc(1, Self.byteCount) else { fatalError("out of memory") }
-    self.init(memory: memory)
+    self.init(memory: UnsafeMutableRawPointer(zeroed(Self.byteCount) as UnsafeMutablePointer<UInt8>))
   }
 
   /// For what `init()` made, once.

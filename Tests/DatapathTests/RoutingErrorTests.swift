@@ -103,6 +103,18 @@ struct RoutingErrorTests {
     #expect(joined.count == whole.payload.count && joined.suffix(1400) == payload[...])
   }
 
+  @Test(
+    "a route whose MTU is less than any link may have: packets are cut to what one may", arguments: [1, 20, 27, 67])
+  func absurdMTU(mtu: Int) {
+    let bed = RouterBed()
+    bed.setRoutes(mtu: mtu)
+    let datagram = IPPacket.udp(("10.1.0.2", 5001), (Self.remote, 53), payload: [UInt8](repeating: 7, count: 100))
+    let whole = IPPacket(
+      from: "10.1.0.2", to: Self.remote, protocol: 17, payload: datagram.payload, flags: 0, identification: 7)
+    let pieces = bed.send(whole, at: 0).map { IPPacket(bytes: $0.bytes) }
+    #expect(pieces.map(\.payload.count) == [48, 48, 12])
+  }
+
   /// The fragments of a UDP datagram, each with so many bytes of payload.
   private func fragments(_ packet: IPPacket, _ size: Int, identification: Int = 9) -> [IPPacket] {
     let payload = packet.payload
