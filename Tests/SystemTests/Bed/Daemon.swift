@@ -7,6 +7,10 @@ final class Daemon {
   let namespace: Namespace
   let stateDirectory: String
   let socket: String
+  /// What starts it: nsenter(1), say. Each start goes through it.
+  var wrapper: [String] = []
+  /// Further words of its command line.
+  var options: [String] = []
   private let runDirectory: String
   private let configurationPath: String
   private var program: Program?
@@ -28,13 +32,13 @@ final class Daemon {
     try lines.map { $0 + "\n" }.joined().write(toFile: configurationPath, atomically: true, encoding: .utf8)
   }
 
-  /// The command line that starts it, behind `wrapper`: prlimit(1), say.
+  /// The command line that starts it, behind a further `wrapper`: prlimit(1), say.
   func launch(_ wrapper: [String] = []) throws -> Program {
     try namespace.start(
-      wrapper + [
+      self.wrapper + wrapper + [
         Binaries.path("martletd"), "--config", configurationPath, "--state-dir", stateDirectory, "--socket", socket,
         "--run-dir", runDirectory,
-      ])
+      ] + options)
   }
 
   /// Starts it and waits until it says that it is ready.
@@ -84,6 +88,17 @@ final class Daemon {
   }
 
   var log: String { program?.complaintSoFar ?? "" }
+
+  /// How many TAPs and queues of TAPs it holds.
+  var tapDescriptors: Int {
+    get throws {
+      guard let program else { throw Failure("martletd does not run") }
+      let directory = "/proc/\(program.pid)/fd/"
+      let names = try FileManager.default.contentsOfDirectory(atPath: directory)
+      let places = names.map { try? FileManager.default.destinationOfSymbolicLink(atPath: directory + $0) }
+      return places.count { $0 == "/dev/net/tun" }
+    }
+  }
 
   /// Its resident set, as proc(5) says it.
   var residentKilobytes: Int {
