@@ -154,12 +154,8 @@ public final class ControlPlane: ControlService {
     try locked { controller throws(ControlError) in try controller.disconnect(network: network, sandbox: sandbox) }
   }
 
-  public func endpoints() throws(ControlError) -> [Endpoint] {
-    try locked { controller throws(ControlError) in
-      var all: [Endpoint] = []
-      for endpoint in try controller.store.endpoints() { all.append(try controller.view(endpoint)) }
-      return all
-    }
+  public func endpoints(_ filter: EndpointFilter) throws(ControlError) -> [Endpoint] {
+    try locked { controller throws(ControlError) in try controller.endpoints(filter) }
   }
 
   public func endpoint(_ id: String) throws(ControlError) -> Endpoint {
@@ -168,6 +164,10 @@ public final class ControlPlane: ControlService {
 
   public func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint {
     try locked { controller throws(ControlError) in try controller.changeEndpoint(id, change) }
+  }
+
+  public func removeEndpoint(_ id: String) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.disconnect(try controller.store.endpoint(id)) }
   }
 
   // MARK: Ports on interfaces

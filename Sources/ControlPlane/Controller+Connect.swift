@@ -98,7 +98,7 @@ extension Controller {
       id: Identifier.random(), networkId: network.id, sandboxId: sandbox.id,
       interface: hasInterface ? try interfaceName(plan.interface, network, sandbox) : "",
       mac: hasMAC ? try freeMAC(plan.mac, network) : nil, mtu: plan.mtu, isIsolated: plan.isIsolated, macLimit: 0,
-      isAddressed: plan.isAddressed, aliases: plan.aliases, state: .creating, created: Self.now())
+      isAddressed: plan.isAddressed, aliases: plan.aliases, labels: plan.labels, state: .creating, created: Self.now())
   }
 
   private func interfaceName(

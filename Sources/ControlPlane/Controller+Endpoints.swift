@@ -10,9 +10,13 @@ extension Controller {
     guard let sandbox = try findSandbox(sandboxName),
       let endpoint = try store.endpoint(network: network.id, sandbox: sandbox.id)
     else { return }
+    try disconnect(endpoint)
+  }
+
+  func disconnect(_ endpoint: EndpointRecord) throws(ControlError) {
     try removeEndpoint(endpoint)
-    logger.info(
-      "sandbox \(sandbox.name) disconnected from network \(network.name)", metadata: ["endpoint": "\(endpoint.id)"])
+    logger.info("endpoint disconnected", metadata: ["endpoint": "\(endpoint.id)"])
+    guard let sandbox = try store.sandbox(id: endpoint.sandboxId) else { return }
     refreshDefaultRoutes(in: sandbox)
     try removeIfImplicit(sandbox)
   }

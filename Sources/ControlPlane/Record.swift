@@ -119,6 +119,9 @@ struct EndpointRecord: StoredRecord, Equatable {
   /// Has addresses, and with them routes.
   var isAddressed: Bool
   var aliases: [String]
+  var labels: [String: String]
+  /// The engine that made it moves its interface, and gave it its addresses.
+  var isEngines = false
   var state: RecordState
   var created: String
 }
