@@ -132,8 +132,8 @@ public struct Endpoint: Codable, Sendable, Equatable {
 
   public init(
     id: String, network: String, sandbox: String, netns: String, interface: String, mac: String, addresses: [String],
-    aliases: [String], labels: [String: String] = [:], published: [PublishedPort], isolated: Bool, guard: Bool, macLimit: Int, mtu: Int, state: String,
-    detail: String? = nil, counters: Counters
+    aliases: [String], labels: [String: String] = [:], published: [PublishedPort], isolated: Bool, guard: Bool,
+    macLimit: Int, mtu: Int, state: String, detail: String? = nil, counters: Counters
   ) {
     self.id = id
     self.network = network
