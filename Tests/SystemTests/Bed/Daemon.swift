@@ -33,7 +33,7 @@ final class Daemon {
     try namespace.start(
       wrapper + [
         Binaries.path("martletd"), "--config", configurationPath, "--state-dir", stateDirectory, "--socket", socket,
-        "--run-dir", runDirectory,
+        "--run-dir", runDirectory, "--docker-plugin", "off",
       ])
   }
 
