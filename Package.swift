@@ -48,6 +48,7 @@ let package = Package(
     .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "CLibmnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
     .systemLibrary(name: "CLibbpf", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+    .systemLibrary(name: "CLibldns", pkgConfig: "ldns", providers: [.apt(["libldns-dev"])]),
     .target(name: "CLinux", dependencies: ["CLiburing"], cSettings: gnu),
 
     // The data path: no package, no Foundation, no logger. Wire, Tables and Datapath make no system call.
@@ -65,6 +66,13 @@ let package = Package(
     .plugin(name: "CompileUplinkProgram", capability: .buildTool(), dependencies: ["embed-bpf"]),
     executable("embed-bpf", []),
     library("Relay", ["Wire", "SystemCalls", "CLinux"]),
+    library(
+      "DNS",
+      [
+        "Wire", "SystemCalls", "CLibldns", logging,
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ]),
     library("ControlModel"),
     library(
       "ControlPlane",
@@ -109,6 +117,11 @@ let package = Package(
     tests("LinuxIOTests", ["CAllocations", "LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
     tests("RelayTests", ["Relay", "Wire", "SystemCalls", "CLinux"]),
+    tests(
+      "DNSTests",
+      [
+        "DNS", "Wire", "SystemCalls", "CLinux", logging,
+      ]),
     tests(
       "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
     tests(

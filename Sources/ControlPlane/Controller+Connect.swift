@@ -54,7 +54,7 @@ extension Controller {
     return sandbox
   }
 
-  private func checkConnection(of sandbox: SandboxRecord, to network: NetworkRecord) throws(ControlError) {
+  func checkConnection(of sandbox: SandboxRecord, to network: NetworkRecord) throws(ControlError) {
     if try store.endpoint(network: network.id, sandbox: sandbox.id) != nil {
       throw ControlError(.conflict, "sandbox \(sandbox.name) is connected to network \(network.name) already")
     }
@@ -116,7 +116,7 @@ extension Controller {
     return (0...taken.count).lazy.map { "\(prefix)\($0)" }.first { !taken.contains($0) }!
   }
 
-  private func freeMAC(_ asked: MACAddress?, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
+  func freeMAC(_ asked: MACAddress?, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
     var taken = Set(try store.endpoints(ofNetwork: network.id).compactMap(\.mac))
     if let gateway = network.gatewayMac { taken.insert(gateway) }
     if let parent = network.parent {
