@@ -48,6 +48,7 @@ let package = Package(
     .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "CLibmnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
     .systemLibrary(name: "CLibbpf", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+    .systemLibrary(name: "CLibldns", pkgConfig: "ldns", providers: [.apt(["libldns-dev"])]),
     .target(name: "CLinux", dependencies: ["CLiburing"], cSettings: gnu),
 
     // The data path: no package, no Foundation, no logger. Wire, Tables and Datapath make no system call.
@@ -65,6 +66,13 @@ let package = Package(
     .plugin(name: "CompileUplinkProgram", capability: .buildTool(), dependencies: ["embed-bpf"]),
     executable("embed-bpf", []),
     library("Relay", ["Wire", "SystemCalls", "CLinux"]),
+    library(
+      "DNS",
+      [
+        "Wire", "SystemCalls", "CLibldns", logging,
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ]),
     library("ControlModel"),
     library(
       "ControlPlane",
@@ -74,20 +82,26 @@ let package = Package(
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     library(
-      "ControlAPI",
+      "HTTPService",
       [
         "ControlModel", logging,
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ]),
+    library(
+      "ControlAPI",
+      ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")]),
+    library(
+      "DockerDriver",
+      ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")]),
     library("ControlClient", ["ControlModel", "CLinux"]),
 
     // What a person runs.
     executable(
       "martletd",
       [
-        "ControlPlane", "ControlAPI", "ControlModel", "LinuxIO", "SystemCalls", arguments, logging,
+        "ControlPlane", "ControlAPI", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
     executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
@@ -104,11 +118,17 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
     tests("RelayTests", ["Relay", "Wire", "SystemCalls", "CLinux"]),
     tests(
+      "DNSTests",
+      [
+        "DNS", "Wire", "SystemCalls", "CLinux", logging,
+      ]),
+    tests(
       "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
     tests(
       "ControlPlaneTests",
       ["ControlPlane", "ControlModel", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
-    tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
+    tests("ControlAPITests", ["ControlAPI", "HTTPService", "ControlClient", "ControlModel"]),
+    tests("DockerDriverTests", ["DockerDriver", "HTTPService", "ControlModel", logging]),
     tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),
     tests("DaemonTests", ["martletd", "ControlModel", logging]),
     tests("LoadTests", ["martlet-load"]),

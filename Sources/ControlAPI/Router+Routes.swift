@@ -1,4 +1,5 @@
 import ControlModel
+import HTTPService
 import NIOHTTP1
 
 extension Router {
@@ -83,12 +84,18 @@ extension Router {
   ]
 
   private static let endpointRoutes: [Route] = [
-    Route(.GET, "/v1/endpoints") { _, service throws(ControlError) in try .json(service.endpoints()) },
+    Route(.GET, "/v1/endpoints", query: Set(EndpointFilter.keys)) { request, service throws(ControlError) in
+      try .json(service.endpoints(EndpointFilter(request.query)))
+    },
     Route(.GET, "/v1/endpoints/{id}") { request, service throws(ControlError) in
       try .json(service.endpoint(request.captures[0]))
     },
     Route(.PATCH, "/v1/endpoints/{id}") { request, service throws(ControlError) in
       try .json(service.changeEndpoint(request.captures[0], request.decoded()))
+    },
+    Route(.DELETE, "/v1/endpoints/{id}") { request, service throws(ControlError) in
+      try service.removeEndpoint(request.captures[0])
+      return .done
     },
   ]
 

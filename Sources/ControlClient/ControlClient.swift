@@ -118,10 +118,18 @@ extension ControlClient {
     let body = try encode(DisconnectRequest(sandbox: sandbox))
     try send("POST", "/v1/networks/\(Self.segment(network))/disconnect", body: body)
   }
-  public func endpoints() throws(ControlError) -> [Endpoint] { try get("/v1/endpoints") }
+  public func endpoints(_ filter: EndpointFilter) throws(ControlError) -> [Endpoint] {
+    let query = [("network", filter.network), ("label", filter.label)].compactMap { key, value in
+      value.map { "\(key)=\(Self.segment($0))" }
+    }
+    return try get("/v1/endpoints" + (query.isEmpty ? "" : "?" + query.joined(separator: "&")))
+  }
   public func endpoint(_ id: String) throws(ControlError) -> Endpoint { try get("/v1/endpoints/\(Self.segment(id))") }
   public func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint {
     try call("PATCH", "/v1/endpoints/\(Self.segment(id))", change)
+  }
+  public func removeEndpoint(_ id: String) throws(ControlError) {
+    try send("DELETE", "/v1/endpoints/\(Self.segment(id))", body: nil)
   }
 
   public func attachPort(network: String, _ request: InterfacePortRequest) throws(ControlError) -> InterfacePort {

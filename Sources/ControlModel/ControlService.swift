@@ -21,9 +21,11 @@ public protocol ControlService: Sendable {
   func connect(network: String, _ request: ConnectRequest) throws(ControlError) -> Created
   /// Once more is no error.
   func disconnect(network: String, sandbox: String) throws(ControlError)
-  func endpoints() throws(ControlError) -> [Endpoint]
+  func endpoints(_ filter: EndpointFilter) throws(ControlError) -> [Endpoint]
   func endpoint(_ id: String) throws(ControlError) -> Endpoint
   func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint
+  /// As `disconnect`, by the endpoint's id. `notFound` where there is none.
+  func removeEndpoint(_ id: String) throws(ControlError)
 
   /// Puts an interface of the daemon's namespace on a network. `conflict` where it is on one already.
   func attachPort(network: String, _ request: InterfacePortRequest) throws(ControlError) -> InterfacePort
@@ -67,4 +69,5 @@ public protocol ControlService: Sendable {
 
 extension ControlService {
   public func version() throws(ControlError) -> Version { .current }
+  public func endpoints() throws(ControlError) -> [Endpoint] { try endpoints(EndpointFilter()) }
 }

@@ -15,6 +15,7 @@ public struct ConnectRequest: Codable, Sendable, Equatable {
   public var noAnnounce: Bool?
   public var isolated: Bool?
   public var `guard`: Bool?
+  public var labels: [String: String]?
   public var options: [String: String]?
 
   public init(sandbox: String) { self.sandbox = sandbox }
@@ -23,7 +24,7 @@ public struct ConnectRequest: Codable, Sendable, Equatable {
     case sandbox, ip, ip6, mac, interface, mtu, aliases, publish
     case noAddress = "no_address"
     case noAnnounce = "no_announce"
-    case isolated, `guard`, options
+    case isolated, `guard`, labels, options
   }
 }
 
@@ -50,6 +51,27 @@ public struct EndpointChange: Codable, Sendable, Equatable {
     case macLimit = "mac_limit"
     case rateIn = "rate_in"
     case rateOut = "rate_out"
+  }
+}
+
+/// Which endpoints are asked for. Absent fields match all.
+public struct EndpointFilter: Sendable, Equatable {
+  /// The keys of the query.
+  public static let keys = ["network", "label"]
+
+  /// A network's name or id.
+  public var network: String?
+  /// `KEY` or `KEY=VALUE`, of an endpoint's labels.
+  public var label: String?
+
+  public init(network: String? = nil, label: String? = nil) { (self.network, self.label) = (network, label) }
+
+  public init(_ query: [String: String]) { self.init(network: query["network"], label: query["label"]) }
+
+  public func matches(labels: [String: String]) -> Bool {
+    guard let label else { return true }
+    let parts = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    return parts.count == 1 ? labels[parts[0]] != nil : labels[parts[0]] == parts[1]
   }
 }
 
@@ -96,6 +118,7 @@ public struct Endpoint: Codable, Sendable, Equatable {
   /// With prefix length.
   public var addresses: [String]
   public var aliases: [String]
+  public var labels: [String: String]
   public var published: [PublishedPort]
   public var isolated: Bool
   public var `guard`: Bool
@@ -109,8 +132,8 @@ public struct Endpoint: Codable, Sendable, Equatable {
 
   public init(
     id: String, network: String, sandbox: String, netns: String, interface: String, mac: String, addresses: [String],
-    aliases: [String], published: [PublishedPort], isolated: Bool, guard: Bool, macLimit: Int, mtu: Int, state: String,
-    detail: String? = nil, counters: Counters
+    aliases: [String], labels: [String: String] = [:], published: [PublishedPort], isolated: Bool, guard: Bool,
+    macLimit: Int, mtu: Int, state: String, detail: String? = nil, counters: Counters
   ) {
     self.id = id
     self.network = network
@@ -120,6 +143,7 @@ public struct Endpoint: Codable, Sendable, Equatable {
     self.mac = mac
     self.addresses = addresses
     self.aliases = aliases
+    self.labels = labels
     self.published = published
     self.isolated = isolated
     self.guard = `guard`
@@ -131,7 +155,7 @@ public struct Endpoint: Codable, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case id, network, sandbox, netns, interface, mac, addresses, aliases, published, isolated, `guard`
+    case id, network, sandbox, netns, interface, mac, addresses, aliases, labels, published, isolated, `guard`
     case macLimit = "mac_limit"
     case mtu, state, detail, counters
   }

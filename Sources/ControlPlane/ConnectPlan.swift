@@ -11,6 +11,7 @@ struct ConnectPlan {
   /// nil: the network's.
   private(set) var mtu: Int?
   private(set) var aliases: [String] = []
+  private(set) var labels: [String: String] = [:]
   private(set) var isIsolated = false
   private(set) var isAddressed = false
   private(set) var isAnnounced = false
@@ -23,6 +24,8 @@ struct ConnectPlan {
       throw ControlError(.invalid, "\(aliases.count) aliases: at most \(Limits.aliases) are allowed")
     }
     for alias in aliases { try Name.checkAlias(alias) }
+    labels = request.labels ?? [:]
+    try Name.checkLabels(labels)
     for text in request.publish ?? [] { published.append(try PublishedSpecification(text)) }
     guard network.driver.hasSwitch else {
       try Self.refuseInterfaceSettings(request, network)

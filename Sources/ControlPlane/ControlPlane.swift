@@ -12,6 +12,10 @@ public final class ControlPlane: ControlService {
   /// How long a namespace that lost its path, or an interface that came, may go unnoticed.
   static let sweepIntervalMilliseconds = 2000
 
+  /// How often, and how far apart, an interface is looked for that an engine is about to move.
+  static let arrivalLooks = 5
+  static let arrivalIntervalMilliseconds = 100
+
   private let controller: Mutex<Controller>
   private let background: Background
   private let shutdownHandler = Mutex<(@Sendable () -> Void)?>(nil)
@@ -78,10 +82,19 @@ public final class ControlPlane: ControlService {
     background.run(after: .milliseconds(Self.sweepIntervalMilliseconds)) { $0.sweep() }
   }
 
+  /// Until all are there: an engine does not say when it has moved an interface. One that takes longer is seen by the sweep.
+  func lookForArriving() {
+    for number in 1...Self.arrivalLooks {
+      background.run(after: .milliseconds(number * Self.arrivalIntervalMilliseconds)) {
+        $0.unlessStopped { $0.receiveArriving() }
+      }
+    }
+  }
+
   /// Called, on a thread of its own, when a client asked the daemon to stop.
   public func onShutdown(_ handler: @escaping @Sendable () -> Void) { shutdownHandler.withLock { $0 = handler } }
 
-  private func locked<Value>(
+  func locked<Value>(
     _ body: (Controller) throws(ControlError) -> sending Value
   ) throws(ControlError) -> sending Value {
     try controller.withLock { controller throws(ControlError) in try body(controller) }
@@ -154,12 +167,8 @@ public final class ControlPlane: ControlService {
     try locked { controller throws(ControlError) in try controller.disconnect(network: network, sandbox: sandbox) }
   }
 
-  public func endpoints() throws(ControlError) -> [Endpoint] {
-    try locked { controller throws(ControlError) in
-      var all: [Endpoint] = []
-      for endpoint in try controller.store.endpoints() { all.append(try controller.view(endpoint)) }
-      return all
-    }
+  public func endpoints(_ filter: EndpointFilter) throws(ControlError) -> [Endpoint] {
+    try locked { controller throws(ControlError) in try controller.endpoints(filter) }
   }
 
   public func endpoint(_ id: String) throws(ControlError) -> Endpoint {
@@ -168,6 +177,10 @@ public final class ControlPlane: ControlService {
 
   public func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint {
     try locked { controller throws(ControlError) in try controller.changeEndpoint(id, change) }
+  }
+
+  public func removeEndpoint(_ id: String) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.disconnect(try controller.store.endpoint(id)) }
   }
 
   // MARK: Ports on interfaces

@@ -54,7 +54,7 @@ extension Controller {
     return sandbox
   }
 
-  private func checkConnection(of sandbox: SandboxRecord, to network: NetworkRecord) throws(ControlError) {
+  func checkConnection(of sandbox: SandboxRecord, to network: NetworkRecord) throws(ControlError) {
     if try store.endpoint(network: network.id, sandbox: sandbox.id) != nil {
       throw ControlError(.conflict, "sandbox \(sandbox.name) is connected to network \(network.name) already")
     }
@@ -98,7 +98,7 @@ extension Controller {
       id: Identifier.random(), networkId: network.id, sandboxId: sandbox.id,
       interface: hasInterface ? try interfaceName(plan.interface, network, sandbox) : "",
       mac: hasMAC ? try freeMAC(plan.mac, network) : nil, mtu: plan.mtu, isIsolated: plan.isIsolated, macLimit: 0,
-      isAddressed: plan.isAddressed, aliases: plan.aliases, state: .creating, created: Self.now())
+      isAddressed: plan.isAddressed, aliases: plan.aliases, labels: plan.labels, state: .creating, created: Self.now())
   }
 
   private func interfaceName(
@@ -116,7 +116,7 @@ extension Controller {
     return (0...taken.count).lazy.map { "\(prefix)\($0)" }.first { !taken.contains($0) }!
   }
 
-  private func freeMAC(_ asked: MACAddress?, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
+  func freeMAC(_ asked: MACAddress?, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
     var taken = Set(try store.endpoints(ofNetwork: network.id).compactMap(\.mac))
     if let gateway = network.gatewayMac { taken.insert(gateway) }
     if let parent = network.parent {

@@ -10,9 +10,13 @@ extension Controller {
     guard let sandbox = try findSandbox(sandboxName),
       let endpoint = try store.endpoint(network: network.id, sandbox: sandbox.id)
     else { return }
+    try disconnect(endpoint)
+  }
+
+  func disconnect(_ endpoint: EndpointRecord) throws(ControlError) {
     try removeEndpoint(endpoint)
-    logger.info(
-      "sandbox \(sandbox.name) disconnected from network \(network.name)", metadata: ["endpoint": "\(endpoint.id)"])
+    logger.info("endpoint disconnected", metadata: ["endpoint": "\(endpoint.id)"])
+    guard let sandbox = try store.sandbox(id: endpoint.sandboxId) else { return }
     refreshDefaultRoutes(in: sandbox)
     try removeIfImplicit(sandbox)
   }
@@ -43,6 +47,7 @@ extension Controller {
     }
     try store.deleteEndpoint(endpoint.id)
     troubles[endpoint.id] = nil
+    arriving.remove(endpoint.id)
   }
 
   /// Wherever it stands, and whatever it is called there: our mark tells.
@@ -78,7 +83,7 @@ extension Controller {
   /// Gives a namespace that has none a default route of each family, by the first of `endpoints` whose gateway offers it.
   func giveDefaultRoutes(in namespace: NamespaceReference, from endpoints: [EndpointRecord]) throws(ControlError) {
     for ipv6 in [false, true] {
-      for endpoint in endpoints where endpoint.isAddressed && endpoint.state != .removing {
+      for endpoint in endpoints where endpoint.isAddressed && !endpoint.isEngines && endpoint.state != .removing {
         guard let network = try store.network(id: endpoint.networkId), network.offersDefaultRoute,
           let subnet = try store.subnets(ofNetwork: network.id).first(where: { $0.isIpv6 == ipv6 }),
           let gateway = subnet.gateway
@@ -104,7 +109,7 @@ extension Controller {
   func refreshDefaultRoutes(ofNetwork network: NetworkRecord) {
     attempt("default routes by network \(network.name)") { () throws(ControlError) in
       let subnets = try store.subnets(ofNetwork: network.id)
-      for endpoint in try store.endpoints(ofNetwork: network.id) where endpoint.isAddressed {
+      for endpoint in try store.endpoints(ofNetwork: network.id) where endpoint.isAddressed && !endpoint.isEngines {
         guard let sandbox = try store.sandbox(id: endpoint.sandboxId), try namespaceNow(of: sandbox) != nil,
           let link = try link(of: endpoint, in: sandbox.namespace)
         else { continue }

@@ -22,6 +22,16 @@ extension Controller {
       ports: try ports(of: network))
   }
 
+  func endpoints(_ filter: EndpointFilter) throws(ControlError) -> [Endpoint] {
+    let records =
+      if let network = filter.network { try store.endpoints(ofNetwork: try store.network(network).id) } else {
+        try store.endpoints()
+      }
+    var all: [Endpoint] = []
+    for record in records where filter.matches(labels: record.labels) { all.append(try view(record)) }
+    return all
+  }
+
   func view(_ endpoint: EndpointRecord) throws(ControlError) -> Endpoint {
     guard let network = try store.network(id: endpoint.networkId),
       let sandbox = try store.sandbox(id: endpoint.sandboxId)
@@ -35,7 +45,8 @@ extension Controller {
       id: endpoint.id, network: network.name, sandbox: sandbox.name, netns: sandbox.path, interface: endpoint.interface,
       mac: mac(of: endpoint, on: network)?.description ?? "",
       addresses: try store.addresses(ofEndpoint: endpoint.id).map(\.description),
-      aliases: endpoint.aliases, published: published, isolated: endpoint.isIsolated, guard: false,
+      aliases: endpoint.aliases, labels: endpoint.labels, published: published, isolated: endpoint.isIsolated,
+      guard: false,
       macLimit: endpoint.macLimit,
       mtu: network.driver.hasSwitch ? endpoint.mtu ?? network.mtu : 0, state: isUp ? "up" : "down",
       detail: isUp ? published.lazy.compactMap(\.detail).first : detail,

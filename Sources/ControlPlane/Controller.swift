@@ -60,6 +60,8 @@ final class Controller {
   var publicationTroubles: [Int64: String] = [:]
   /// The host's port that was chosen last, so that one which was given back is not the next to be given.
   var lastChosenPort = 0
+  /// Endpoints of engines whose interfaces have been made, and not been seen in their sandboxes yet.
+  var arriving: Set<String> = []
   /// Does nothing on its own any more.
   var isStopped = false
   /// By the endpoint's id: why it is down.

@@ -50,6 +50,8 @@ struct NetworkRecord: StoredRecord, Equatable {
   var sharedMac: MACAddress?
   var labels: [String: String]
   var options: [String: String]
+  /// Made for an engine, which knows it by the same id.
+  var isEngines = false
   var state: RecordState
   var created: String
 }
@@ -119,6 +121,9 @@ struct EndpointRecord: StoredRecord, Equatable {
   /// Has addresses, and with them routes.
   var isAddressed: Bool
   var aliases: [String]
+  var labels: [String: String]
+  /// The engine that made it moves its interface, and gave it its addresses.
+  var isEngines = false
   var state: RecordState
   var created: String
 }

@@ -41,6 +41,9 @@ final class Store {
     migrator.registerMigration("4: networks on the LAN") { database in
       try database.execute(sql: lanSchema)
     }
+    migrator.registerMigration("5: engines") { database in
+      try database.execute(sql: engineSchema)
+    }
     return migrator
   }
 
@@ -150,6 +153,24 @@ final class Store {
     ALTER TABLE networks ADD COLUMN shared_mac TEXT;
     """
 
+  /// A pool is what an engine was promised for a network to come; its addresses are those that it was given one by one.
+  private static let engineSchema = """
+    ALTER TABLE networks ADD COLUMN is_engines BOOLEAN NOT NULL DEFAULT FALSE;
+    ALTER TABLE endpoints ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE endpoints ADD COLUMN is_engines BOOLEAN NOT NULL DEFAULT FALSE;
+    CREATE TABLE pools (
+      id TEXT PRIMARY KEY NOT NULL,
+      is_ipv6 BOOLEAN NOT NULL,
+      prefix TEXT NOT NULL,
+      range TEXT,
+      cursor TEXT,
+      created TEXT NOT NULL);
+    CREATE TABLE pool_addresses (
+      pool_id TEXT NOT NULL REFERENCES pools ON DELETE CASCADE,
+      address TEXT NOT NULL,
+      PRIMARY KEY (pool_id, address)) WITHOUT ROWID;
+    """
+
   /// One transaction: all of `body`, or where it throws nothing.
   func write<Value>(_ body: (Database) throws -> Value) throws(ControlError) -> Value {
     do { return try database.write(body) } catch { throw Self.translate(error) }
@@ -169,7 +190,7 @@ final class Store {
     try write { database in
       for table in [
         "publications", "uplink", "static_entries", "interface_ports", "endpoint_addresses", "endpoints", "sandboxes",
-        "subnets", "networks",
+        "subnets", "networks", "pool_addresses", "pools",
         "settings",
       ] {
         try database.execute(sql: "DELETE FROM \(table)")

@@ -105,7 +105,7 @@ import Testing
     var connect = ConnectRequest(sandbox: "")
     (connect.ip, connect.ip6, connect.mac, connect.interface, connect.mtu) = ("", "", "", "", 1)
     (connect.aliases, connect.publish, connect.noAddress, connect.noAnnounce) = ([], [], true, true)
-    (connect.isolated, connect.guard, connect.options) = (true, true, [:])
+    (connect.isolated, connect.guard, connect.labels, connect.options) = (true, true, [:], [:])
     #expect(try fields(connect) == described("ConnectRequest"))
     #expect(try fields(PublishRequest(ports: [])) == described("PublishRequest"))
     var uplink = UplinkRequest(interface: "")

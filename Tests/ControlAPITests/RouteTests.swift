@@ -66,11 +66,15 @@ import Testing
     #expect(try client.connect(network: "lab", request) == Created(id: Sample.endpoint.id))
     try client.disconnect(network: "lab", sandbox: "web")
     #expect(try client.endpoints() == [Sample.endpoint])
+    let filter = EndpointFilter(network: "a b", label: "tier=back & front")
+    #expect(try client.endpoints(filter) == [])
+    try client.removeEndpoint("e1d0")
     #expect(try client.endpoint(Sample.endpoint.id) == Sample.endpoint)
     #expect(try client.changeEndpoint("e1d0", change) == Sample.endpoint)
     #expect(
       service.calls == [
-        .connect("lab", request), .disconnect("lab", "web"), .endpoints, .endpoint(Sample.endpoint.id),
+        .connect("lab", request), .disconnect("lab", "web"), .endpoints(EndpointFilter()), .endpoints(filter),
+        .removeEndpoint("e1d0"), .endpoint(Sample.endpoint.id),
         .changeEndpoint("e1d0", change),
       ])
   }

@@ -81,6 +81,13 @@ final class StandInHostNetwork: HostNetwork {
     return inode
   }
 
+  /// A namespace that somebody else takes away.
+  func loseNamespace(_ path: String) {
+    edit { state in
+      if let inode = state.namespaces.removeValue(forKey: path) { state.interfaces[inode] = nil }
+    }
+  }
+
   func interface(_ name: String, in path: String) -> Interface? {
     contents.withLock { state in state.namespaces[path].flatMap { state.interfaces[$0]?[name] } }
   }

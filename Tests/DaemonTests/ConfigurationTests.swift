@@ -25,7 +25,7 @@ import Testing
       docker-plugin: off
       """)
     #expect(configuration.stateDirectory == "/srv/martlet" && configuration.socketPath == "/srv/run/martlet.sock")
-    #expect(configuration.logLevel == .debug && configuration.workers == 2)
+    #expect(configuration.logLevel == .debug && configuration.workers == 2 && configuration.dockerPlugin == .off)
     #expect(configuration.workerOptions.spinMicroseconds == 0 && configuration.workerOptions.napMicroseconds == 10)
   }
 
@@ -34,8 +34,10 @@ import Testing
   }
 
   @Test func whatItSaysOfItselfReadsBack() throws {
-    let configuration = try read("workers: 3\nsocket: /tmp/a.sock\n")
-    #expect(try read(configuration.description) == configuration)
+    for docker in ["", "docker-plugin: off\n", "docker-plugin: /tmp/plugin.sock\n"] {
+      let configuration = try read("workers: 3\nsocket: /tmp/a.sock\n" + docker)
+      #expect(try read(configuration.description) == configuration)
+    }
   }
 
   @Test(arguments: [
@@ -45,7 +47,8 @@ import Testing
     ("state-dir: [a, b]", "martlet.yaml:1: a plain"), ("- a\n- b\n", "a mapping"), ("a: b: c", "martlet.yaml"),
     ("state-dir: \"open", "martlet.yaml"), ("workers: 1\nworkers: 2\n", "martlet.yaml"),
     ("socket: /" + String(repeating: "x", count: 200), "107"), ("log-level: loud", "no log level loud"),
-    ("metrics: 127.0.0.1:9100", "not built yet"), ("docker-plugin: /run/x.sock", "not built yet"),
+    ("metrics: 127.0.0.1:9100", "not built yet"), ("docker-plugin: on", "absolute path"),
+    ("docker-plugin: /" + String(repeating: "x", count: 200), "107"),
   ]) func refuses(text: String, reason: String) {
     do {
       _ = try read(text)

@@ -16,9 +16,10 @@ package final class StandInService: ControlService {
     case removeSandbox(String)
     case connect(String, ConnectRequest)
     case disconnect(String, String)
-    case endpoints
+    case endpoints(EndpointFilter)
     case endpoint(String)
     case changeEndpoint(String, EndpointChange)
+    case removeEndpoint(String)
     case attachPort(String, InterfacePortRequest)
     case detachPort(String, String)
     case ports(String?)
@@ -130,9 +131,9 @@ package final class StandInService: ControlService {
   package func disconnect(network: String, sandbox: String) throws(ControlError) {
     try note(.disconnect(network, sandbox))
   }
-  package func endpoints() throws(ControlError) -> [Endpoint] {
-    try note(.endpoints)
-    return [Sample.endpoint]
+  package func endpoints(_ filter: EndpointFilter) throws(ControlError) -> [Endpoint] {
+    try note(.endpoints(filter))
+    return [Sample.endpoint].filter { filter.matches(labels: $0.labels) }
   }
   package func endpoint(_ id: String) throws(ControlError) -> Endpoint {
     try note(.endpoint(id))
@@ -142,6 +143,7 @@ package final class StandInService: ControlService {
     try note(.changeEndpoint(id, change))
     return Sample.endpoint
   }
+  package func removeEndpoint(_ id: String) throws(ControlError) { try note(.removeEndpoint(id)) }
 
   package func attachPort(
     network: String, _ request: InterfacePortRequest

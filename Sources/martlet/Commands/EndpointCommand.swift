@@ -29,6 +29,7 @@ extension Endpoint: Shown {
       "network": { $0.network == $1 },
       "sandbox": { $0.sandbox == $1 },
       "state": { $0.state == $1 },
+      "label": { EndpointFilter(label: $1).matches(labels: $0.labels) },
     ]
   }
 }

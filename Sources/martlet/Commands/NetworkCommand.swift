@@ -29,11 +29,7 @@ extension Network: Shown {
       "name": { $0.name.contains($1) },
       "id": { $0.id.hasPrefix($1) },
       "driver": { $0.driver == $1 },
-      "label": { network, wanted in
-        let parts = wanted.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        guard let value = network.labels[parts.first ?? ""] else { return false }
-        return parts.count == 1 || parts[1] == value
-      },
+      "label": { EndpointFilter(label: $1).matches(labels: $0.labels) },
       "sandbox": { network, sandbox in network.endpoints.contains { $0.sandbox == sandbox } },
     ]
   }

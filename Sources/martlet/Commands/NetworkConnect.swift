@@ -42,6 +42,9 @@ struct NetworkConnect: ServiceCommand {
   @Flag(help: "Let only the endpoint's own addresses through.")
   var `guard` = false
 
+  @Option(help: "KEY=VALUE, for people and scripts to find the endpoint by.", transform: KeyValue.partial)
+  var label: [KeyValue] = []
+
   @Option(
     name: [.customShort("o"), .customLong("opt")], help: "KEY=VALUE for the driver.", transform: KeyValue.partial)
   var option: [KeyValue] = []
@@ -61,6 +64,7 @@ struct NetworkConnect: ServiceCommand {
     request.noAnnounce = noAnnounce ? true : nil
     request.isolated = isolated ? true : nil
     request.guard = `guard` ? true : nil
+    request.labels = label.dictionary
     request.options = option.dictionary
     return request
   }

@@ -9,8 +9,8 @@ final class Daemon {
   let socket: String
   /// What starts it: nsenter(1), say. Each start goes through it.
   var wrapper: [String] = []
-  /// Further words of its command line.
-  var options: [String] = []
+  /// The path of its plugin's socket. The default is one for the whole machine.
+  var dockerPlugin = "off"
   private let runDirectory: String
   private let configurationPath: String
   private var program: Program?
@@ -37,8 +37,8 @@ final class Daemon {
     try namespace.start(
       self.wrapper + wrapper + [
         Binaries.path("martletd"), "--config", configurationPath, "--state-dir", stateDirectory, "--socket", socket,
-        "--run-dir", runDirectory,
-      ] + options)
+        "--run-dir", runDirectory, "--docker-plugin", dockerPlugin,
+      ])
   }
 
   /// Starts it and waits until it says that it is ready.

@@ -39,7 +39,7 @@ final class DockerBed: @unchecked Sendable {
     testbed.atEnd { engine.takeDown() }
     daemon.wrapper = engine.wrapper
     if Self.driver == Self.ownDriver {
-      daemon.options = ["--docker-plugin", "\(DockerEngine.pluginDirectory)/\(Self.driver).sock"]
+      daemon.dockerPlugin = "\(DockerEngine.pluginDirectory)/\(Self.driver).sock"
     }
     try daemon.start()
     try daemon.martlet("uplink", "set", UplinkBed.near)
