@@ -77,7 +77,7 @@ let package = Package(
     library(
       "ControlPlane",
       [
-        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "SystemCalls", "CLinux",
+        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
         "ControlModel", logging,
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
@@ -120,7 +120,7 @@ let package = Package(
       "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
     tests(
       "ControlPlaneTests",
-      ["ControlPlane", "ControlModel", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
+      ["ControlPlane", "ControlModel", "DNS", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
     tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),
     tests("DaemonTests", ["martletd", "ControlModel", logging]),

@@ -46,7 +46,7 @@ enum TidyRules {
     "DNS": ["Wire", "SystemCalls", "CLibldns", "Logging", "NIOCore", "NIOPosix"],
     "ControlModel": [],
     "ControlPlane": [
-      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "SystemCalls", "CLinux",
+      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
       "ControlModel", "Logging", "GRDB",
     ],
     "ControlAPI": [
