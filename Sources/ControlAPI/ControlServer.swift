@@ -34,8 +34,22 @@ public final class ControlServer: Sendable {
   /// Listens at `socketPath` (mode 0660; its directory is made where missing) and returns. Refuses where another daemon
   /// listens there. Not to be called again before `stop`.
   public func start(socketPath: String) throws(ControlError) {
+    try checkIsNew()
+    try serve(try ListeningSocket(path: socketPath), name: socketPath)
+  }
+
+  /// Serves a Unix socket that somebody else has bound and that listens, as systemd hands it over, and returns. The descriptor is
+  /// the server's from here on; the file that names the socket is not, and stays at the end. `name` stands in messages.
+  public func start(inherited descriptor: Int32, name: String) throws(ControlError) {
+    try checkIsNew()
+    try serve(ListeningSocket(inherited: descriptor), name: name)
+  }
+
+  private func checkIsNew() throws(ControlError) {
     guard running.withLockedValue({ $0 == nil }) else { throw ControlError(.conflict, "the server runs already") }
-    let socket = try ListeningSocket(path: socketPath)
+  }
+
+  private func serve(_ socket: ListeningSocket, name: String) throws(ControlError) {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let worker = NIOThreadPool(numberOfThreads: 1)
     worker.start()
@@ -57,11 +71,11 @@ public final class ControlServer: Sendable {
     } catch {
       socket.unlinkFile()
       Self.end(group, worker)
-      throw ControlError(.system, "cannot serve \(socketPath): \(error)")
+      throw ControlError(.system, "cannot serve \(name): \(error)")
     }
   }
 
-  /// Takes the socket away, lets the answers under way go out, and ends. Blocks for as long as a service call under way does.
+  /// Takes the socket away, unless it was inherited, lets the answers under way go out, and ends. Blocks for as long as a service call under way does.
   /// Without effect where nothing runs.
   public func stop() {
     guard
