@@ -64,6 +64,8 @@ def main():
         hand_over(sockets)
         # It ends with this program, however that ends.
         os.execvp("setpriv", ["setpriv", "--pdeathsig", "KILL", "--", *options.program])
+    # Whoever starts this may have blocked it.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
 
     notifications.settimeout(0.05)
