@@ -84,6 +84,7 @@ final class Daemon {
   }
 
   var log: String { program?.complaintSoFar ?? "" }
+  var output: String { program?.outputSoFar ?? "" }
 
   /// Its resident set, as proc(5) says it.
   var residentKilobytes: Int {
