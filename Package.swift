@@ -82,20 +82,26 @@ let package = Package(
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     library(
-      "ControlAPI",
+      "HTTPService",
       [
         "ControlModel", logging,
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ]),
+    library(
+      "ControlAPI",
+      ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")]),
+    library(
+      "DockerDriver",
+      ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")]),
     library("ControlClient", ["ControlModel", "CLinux"]),
 
     // What a person runs.
     executable(
       "martletd",
       [
-        "ControlPlane", "ControlAPI", "ControlModel", "LinuxIO", "SystemCalls", arguments, logging,
+        "ControlPlane", "ControlAPI", "DNS", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
     executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
@@ -121,7 +127,8 @@ let package = Package(
     tests(
       "ControlPlaneTests",
       ["ControlPlane", "ControlModel", "DNS", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
-    tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
+    tests("ControlAPITests", ["ControlAPI", "HTTPService", "ControlClient", "ControlModel"]),
+    tests("DockerDriverTests", ["DockerDriver", "HTTPService", "ControlModel", logging]),
     tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),
     tests("DaemonTests", ["martletd", "ControlModel", logging]),
     tests("LoadTests", ["martlet-load"]),

@@ -49,13 +49,13 @@ enum TidyRules {
       "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
       "ControlModel", "Logging", "GRDB",
     ],
-    "ControlAPI": [
-      "ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers",
-    ],
+    "HTTPService": ["ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"],
+    "ControlAPI": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
+    "DockerDriver": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
     "ControlClient": ["ControlModel", "CLinux"],
     "martletd": [
-      "ControlPlane", "ControlAPI", "ControlModel", "LinuxIO", "SystemCalls", "CLinux", "ArgumentParser", "Logging",
-      "Yams",
+      "ControlPlane", "ControlAPI", "DNS", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", "CLinux",
+      "ArgumentParser", "Logging", "Yams",
     ],
     "martlet": ["ControlClient", "ControlModel", "SystemCalls", "CLinux", "ArgumentParser"],
     "martlet-load": ["SystemCalls", "CLinux", "ArgumentParser"],
