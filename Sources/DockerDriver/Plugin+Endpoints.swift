@@ -155,7 +155,7 @@ extension Plugin {
           network: creation.network, endpoint: creation.endpoint,
           addresses: [given.address.present, given.addressIPv6.present].compactMap { $0 }, mac: mac,
           mtu: options.mtu))
-      return EndpointCreated(interface: EndpointCreation.Interface(mac: mac == nil ? created.mac : nil))
+      return EndpointCreated(interface: EndpointCreation.Interface(mac: mac == nil ? created.mac.present : nil))
     },
     "EndpointOperInfo": Method { (plugin, endpoint: EndpointReference) throws(ControlError) in
       try EndpointInformation(
@@ -190,7 +190,11 @@ extension Plugin {
   ]
 }
 
-extension String? {
+extension String {
   /// Docker writes an empty string for what is not there.
-  var present: String? { self?.isEmpty == false ? self : nil }
+  var present: String? { isEmpty ? nil : self }
+}
+
+extension String? {
+  var present: String? { self?.present }
 }

@@ -30,8 +30,8 @@ public final class HTTPServer: Sendable {
     (self.responder, self.threads, self.logger, self.limits) = (responder, threads, logger, limits)
   }
 
-  /// Listens at `socketPath` (mode 0660; its directories are made where missing, with `directoryMode`) and returns. Refuses where another daemon
-  /// listens there. Not to be called again before `stop`.
+  /// Listens at `socketPath` (mode 0660; its directories are made where missing, with `directoryMode`) and returns. Refuses where
+  /// another daemon listens there. Not to be called again before `stop`.
   public func start(socketPath: String, directoryMode: mode_t = 0o755) throws(ControlError) {
     try checkIsNew()
     try serve(try ListeningSocket(path: socketPath, directoryMode: directoryMode), name: socketPath)

@@ -49,6 +49,24 @@ import Testing
     #expect(try isServed(path))
   }
 
+  @Test func whatTheServiceManagerHasOpenedIsServed() throws {
+    let path = directory.path + "/activated.sock"
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    #expect(try UnixSocketAddress(path: path).bind(descriptor) == 0)
+    #expect(listen(descriptor, 8) == 0)
+    for setting in [Configuration.DockerPlugin.whereItCanBe, .path(self.path)] {
+      let activated = ActivatedSockets.Socket(descriptor: dup(descriptor), path: path)
+      let server = try DockerPlugin.start(setting, activated, driver: StandInDriver(), logger: logger)
+      #expect(try isServed(path))
+      server?.stop()
+    }
+    #expect(access(path, F_OK) == 0 && access(self.path, F_OK) != 0)
+    let activated = ActivatedSockets.Socket(descriptor: descriptor, path: path)
+    #expect(try DockerPlugin.start(.off, activated, driver: StandInDriver(), logger: logger) == nil)
+    // Nobody holds it any more.
+    #expect(throws: ControlError.self) { try RawClient(path) }
+  }
+
   @Test func off() throws {
     let server = try DockerPlugin.start(.off, driver: StandInDriver(), logger: logger, defaultPath: path)
     #expect(server == nil)

@@ -88,6 +88,7 @@ final class Daemon {
   }
 
   var log: String { program?.complaintSoFar ?? "" }
+  var output: String { program?.outputSoFar ?? "" }
 
   /// How many TAPs and queues of TAPs it holds.
   var tapDescriptors: Int {
