@@ -77,7 +77,7 @@ let package = Package(
     library(
       "ControlPlane",
       [
-        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "SystemCalls", "CLinux",
+        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
         "ControlModel", logging,
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
@@ -101,7 +101,7 @@ let package = Package(
     executable(
       "martletd",
       [
-        "ControlPlane", "ControlAPI", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", arguments, logging,
+        "ControlPlane", "ControlAPI", "DNS", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
     executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
@@ -126,7 +126,7 @@ let package = Package(
       "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
     tests(
       "ControlPlaneTests",
-      ["ControlPlane", "ControlModel", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
+      ["ControlPlane", "ControlModel", "DNS", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "HTTPService", "ControlClient", "ControlModel"]),
     tests("DockerDriverTests", ["DockerDriver", "HTTPService", "ControlModel", logging]),
     tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),

@@ -37,11 +37,14 @@ public final class ControlPlane: ControlService {
 
   /// Takes the state directory, and takes up again what an earlier daemon left there.
   public init(
-    dataPlane: any DataPlane, host: any HostNetwork, stateDirectory: String, logger: Logger
+    dataPlane: any DataPlane, host: any HostNetwork, names: (any NameService)? = nil, stateDirectory: String,
+    logger: Logger
   ) throws(ControlError) {
     let background = Background()
     self.background = background
-    let made = try Controller(dataPlane: dataPlane, host: host, stateDirectory: stateDirectory, logger: logger) { id in
+    let made = try Controller(
+      dataPlane: dataPlane, host: host, names: names, stateDirectory: stateDirectory, logger: logger
+    ) { id in
       for number in 1..<Self.announcementCount {
         background.run(after: .milliseconds(number * Self.announcementIntervalMilliseconds)) {
           $0.unlessStopped { $0.announce(id) }

@@ -16,6 +16,10 @@ extension Controller {
       }
       if network.driver.hasSwitch { try raiseEndpoint(endpoint, network: network, sandbox: sandbox, &rollback) }
       if !plan.published.isEmpty { _ = try publish(plan.published, of: endpoint, on: network, &rollback) }
+      rollback.add("forget the name of \(endpoint.id)") { [names] () throws(ControlError) in
+        names?.removeEndpoint(id: endpoint.id)
+      }
+      try tellName(of: endpoint, on: network)
       var settled = endpoint
       settled.state = .settled
       try store.update(settled)
@@ -182,7 +186,7 @@ extension Controller {
 
   /// Recorded first: a daemon that is killed between the two leaves no file that nobody knows of.
   private func giveNameServers(to sandbox: SandboxRecord, _ rollback: inout Rollback) throws(ControlError) {
-    guard !sandbox.hasNameServers else { return }
+    guard !sandbox.hasNameServers else { return try refreshNames(in: sandbox) }
     var changed = sandbox
     changed.hasNameServers = true
     try store.update(changed)
@@ -190,6 +194,10 @@ extension Controller {
       try host.removeNameServers(forNamespaceAt: sandbox.path)
       try store.update(sandbox)
     }
-    try host.writeNameServers(forNamespaceAt: sandbox.path)
+    try host.writeNameServers(nil, forNamespaceAt: sandbox.path)
+    rollback.add("ask the host's resolvers in \(sandbox.name)") { [self] () throws(ControlError) in
+      closeNames(inNamespace: sandbox.inode)
+    }
+    try refreshNames(in: sandbox)
   }
 }

@@ -46,6 +46,10 @@ extension Controller {
       }
     }
     try store.deleteEndpoint(endpoint.id)
+    names?.removeEndpoint(id: endpoint.id)
+    attempt("names in the sandbox of \(endpoint.id)") { () throws(ControlError) in
+      if let sandbox = try store.sandbox(id: endpoint.sandboxId) { try refreshNames(in: sandbox) }
+    }
     troubles[endpoint.id] = nil
     arriving.remove(endpoint.id)
   }

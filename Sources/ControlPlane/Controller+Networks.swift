@@ -35,6 +35,7 @@ extension Controller {
         try store.deleteNetwork(network.id)
       }
       if network.driver.hasSwitch { try raiseSwitch(network, &rollback) }
+      try refreshNames(of: network)
       if let parent { try raiseParent(network, parent, &rollback) }
       try store.setNetwork(network.id, state: .settled)
     }
@@ -115,6 +116,7 @@ extension Controller {
       try dataPlane.removeNetwork(handle)
       dataPlaneNetworks[network.id] = nil
     }
+    names?.removeNetwork(id: network.id)
     try store.deleteNetwork(network.id)
     logger.info("network \(network.name) removed", metadata: ["id": "\(network.id)"])
   }
@@ -163,7 +165,10 @@ extension Controller {
       if new.gatewayMode != old.gatewayMode { try changeGatewayMode(from: old, to: new, &rollback) }
       try store.update(new)
     }
-    if new.gatewayMode != old.gatewayMode { refreshDefaultRoutes(ofNetwork: new) }
+    if new.gatewayMode != old.gatewayMode {
+      refreshDefaultRoutes(ofNetwork: new)
+      refreshNames(inSandboxesOf: new)
+    }
     return try view(new)
   }
 

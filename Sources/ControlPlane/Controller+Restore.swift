@@ -23,6 +23,7 @@ extension Controller {
       // Now, and not before: else the host resets what it is not told of yet.
       if let uplink { try host.endLingering(on: uplink.index) }
     }
+    try restoreNames()
     for network in try store.networks() { restoreStaticEntries(of: network) }
     for sandbox in try store.sandboxes() {
       try removeIfImplicit(sandbox)

@@ -7,6 +7,7 @@ import SystemCalls
 /// A pair of sockets that is served.
 public struct Listener: Hashable, Sendable {
   let number: Int
+  public init(number: Int) { self.number = number }
 }
 
 /// The name server of sandboxes: each finds the names of the networks it is on, and everything else by way of the host's

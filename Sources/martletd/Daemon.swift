@@ -1,6 +1,7 @@
 import ControlAPI
 import ControlModel
 import ControlPlane
+import DNS
 import Dispatch
 import Glibc
 import LinuxIO
@@ -31,8 +32,11 @@ struct Daemon {
     options.livenessProbe = workers
     let dataPlane = try SwitchDataPlane(workers: configuration.workers, options)
     defer { dataPlane.stop() }
+    let names = NameServer(logger: logger)
+    defer { names.stop() }
     let controlPlane = try ControlPlane(
-      dataPlane: dataPlane, host: try KernelHostNetwork(), stateDirectory: configuration.stateDirectory, logger: logger)
+      dataPlane: dataPlane, host: try KernelHostNetwork(), names: names,
+      stateDirectory: configuration.stateDirectory, logger: logger)
     controlPlane.onShutdown { stop.request("a client's shutdown") }
     let docker = try DockerPlugin.start(
       configuration.dockerPlugin, sockets.take(.dockerPlugin), driver: controlPlane, logger: logger)

@@ -11,12 +11,15 @@ final class Bench {
   let faults = Faults()
   let host: StandInHostNetwork
   let dataPlane: StandInDataPlane
+  let names: StandInNameService?
   let directory: String
   private(set) var controlPlane: ControlPlane!
 
   static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-  init() throws {
+  /// - Parameter names: who serves them; nil: nobody.
+  init(names: StandInNameService? = nil) throws {
+    self.names = names
     host = StandInHostNetwork(faults: faults)
     dataPlane = StandInDataPlane(faults: faults)
     directory = NSTemporaryDirectory() + "martlet-test-\(UUID().uuidString)"
@@ -30,7 +33,7 @@ final class Bench {
 
   func start() throws {
     controlPlane = try whenFree { () throws(ControlError) in
-      try ControlPlane(dataPlane: dataPlane, host: host, stateDirectory: directory, logger: Self.silent)
+      try ControlPlane(dataPlane: dataPlane, host: host, names: names, stateDirectory: directory, logger: Self.silent)
     }
   }
 
@@ -42,6 +45,7 @@ final class Bench {
     if dataPlane.routing.uplink != nil { try dataPlane.lowerUplink() }
     try dataPlane.setRoutes([])
     host.forgetProcess()
+    names?.forget()
     try stopped()
     try start()
   }

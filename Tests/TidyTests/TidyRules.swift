@@ -46,7 +46,7 @@ enum TidyRules {
     "DNS": ["Wire", "SystemCalls", "CLibldns", "Logging", "NIOCore", "NIOPosix"],
     "ControlModel": [],
     "ControlPlane": [
-      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "SystemCalls", "CLinux",
+      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
       "ControlModel", "Logging", "GRDB",
     ],
     "HTTPService": ["ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"],
@@ -54,7 +54,7 @@ enum TidyRules {
     "DockerDriver": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
     "ControlClient": ["ControlModel", "CLinux"],
     "martletd": [
-      "ControlPlane", "ControlAPI", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", "CLinux",
+      "ControlPlane", "ControlAPI", "DNS", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", "CLinux",
       "ArgumentParser", "Logging", "Yams",
     ],
     "martlet": ["ControlClient", "ControlModel", "SystemCalls", "CLinux", "ArgumentParser"],
