@@ -22,6 +22,7 @@ public final class NameServer: Sendable {
   private let forwarder: Forwarder
   private let listeners = Mutex<[Listener: Service]>([:])
   private let numbers = Atomic<Int>(0)
+  private let isStopped = Atomic(false)
 
   public init(logger: Logger, limits: NameServerLimits = NameServerLimits()) {
     (self.logger, self.limits) = (logger, limits)
@@ -29,8 +30,9 @@ public final class NameServer: Sendable {
     forwarder = Forwarder(eventLoop: group.next(), limits: limits, responder: responder, logger: logger)
   }
 
-  /// Closes all sockets and ends the thread. Nothing may be called afterwards. Must be called before the last reference goes.
+  /// Closes all sockets and ends the thread, so before the last reference goes. `serve` may not be called afterwards.
   public func stop() {
+    guard !isStopped.exchange(true, ordering: .relaxed) else { return }
     let all = listeners.withLock { Array($0.keys) }
     for listener in all { close(listener) }
     // Both fail only when the thread has ended before.
