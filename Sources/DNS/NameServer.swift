@@ -9,8 +9,8 @@ public struct Listener: Hashable, Sendable {
   let number: Int
 }
 
-/// The name server of sandboxes: each finds the names of the networks it is on, and everything else by way of the host's
-/// resolvers (docs/names.md). It knows what it is told, and nothing of who tells.
+/// The name server of sandboxes: each finds the names of the networks it is on, and everything else by way of the
+/// host's resolvers (docs/names.md). It knows what it is told, and nothing of who tells.
 ///
 /// One thread serves all sockets, in the network namespace of the thread that makes the name server: there are the
 /// upstreams asked. Everything here may be called from any other thread. A change is in force when the call returns.
@@ -66,10 +66,11 @@ public final class NameServer: Sendable {
 
   // MARK: Sockets
 
-  /// Serves a bound UDP socket and a listening TCP socket, of whatever network namespace, and closes them in the end, also
-  /// when it throws. Open sockets keep their namespace alive: `close` before it shall go.
+  /// Serves a bound UDP socket and a listening TCP socket, of whatever network namespace, and closes them in the end,
+  /// also when it throws. Open sockets keep their namespace alive: `close` before it shall go.
   public func serve(
-    _ clientele: Clientele, datagrams: consuming SystemCalls.FileDescriptor, streams: consuming SystemCalls.FileDescriptor
+    _ clientele: Clientele, datagrams: consuming SystemCalls.FileDescriptor,
+    streams: consuming SystemCalls.FileDescriptor
   ) throws(Errno) -> Listener {
     let listener = Listener(number: numbers.add(1, ordering: .relaxed).newValue)
     let service = Service(

@@ -9,7 +9,9 @@ import Wire
 /// What is not ours, with upstreams that the test made.
 @Suite(.enabled(if: geteuid() == 0, "makes network namespaces, which needs root"))
 struct ForwardingTests {
-  @Test func `a query goes on as it is, over the same transport, under another id and from another port each time`() throws {
+  @Test func `a query goes on as it is, over the same transport, under another id and from another port each time`()
+    throws
+  {
     try ServerBed.run { bed in
       let upstream = try ScriptedUpstream(port: 5300) { [ScriptedUpstream.answer($0.message)] }
       defer { upstream.stop() }
@@ -95,7 +97,8 @@ struct ForwardingTests {
         return [
           id + ScriptedUpstream.answer(asked.message, "203.0.113.1")[2...],
           ScriptedUpstream.answer(query("other.example", id: asked.id), "203.0.113.2"),
-          asked.message, [], [0], Array(right[..<15]), Array(right[..<2] + [0x81, 0x80] + [UInt8](repeating: 0, count: 8)),
+          asked.message, [], [0], Array(right[..<15]),
+          Array(right[..<2] + [0x81, 0x80] + [UInt8](repeating: 0, count: 8)),
           right,
         ]
       }
@@ -108,7 +111,9 @@ struct ForwardingTests {
 
   @Test func `an upstream's answer that is more than the client takes is cut, and comes over TCP`() throws {
     try ServerBed.run { bed in
-      let upstream = try ScriptedUpstream(port: 5300) { [ScriptedUpstream.answer($0.message) + [UInt8](repeating: 0, count: 1000)] }
+      let upstream = try ScriptedUpstream(port: 5300) {
+        [ScriptedUpstream.answer($0.message) + [UInt8](repeating: 0, count: 1000)]
+      }
       defer { upstream.stop() }
       bed.setUpstreams(5300)
       let client = try bed.client(SOCK_DGRAM)
@@ -208,7 +213,8 @@ struct ForwardingTests {
       #expect(try bed.dig("@10.88.0.1", "no.example").joined().contains("status: NXDOMAIN"))
       #expect(try bed.dig("@10.88.0.1", "+ignore", "big.example", "TXT").joined().contains("flags: qr aa tc rd ra"))
       #expect(try bed.dig("@10.88.0.1", "+short", "big.example", "TXT").joined().contains(text))
-      #expect(try bed.dig("@10.88.0.1", "+notcp", "+bufsize=4096", "+short", "big.example", "TXT").joined().contains(text))
+      #expect(
+        try bed.dig("@10.88.0.1", "+notcp", "+bufsize=4096", "+short", "big.example", "TXT").joined().contains(text))
     }
   }
 }

@@ -38,7 +38,10 @@ import Wire
 
   @Test(arguments: [
     // `dig +noedns +noadflag WeB A`: the question's spelling stays.
-    ("096201000001000000000000035765420000010001", "096285800001000100000000035765420000010001c00c000100010000000000040a000002"),
+    (
+      "096201000001000000000000035765420000010001",
+      "096285800001000100000000035765420000010001c00c000100010000000000040a000002"
+    ),
     // `dig +edns=0 +nocookie web A`
     (
       "e7f70120000100000000000103776562000001000100002904d0000000000000",
@@ -68,8 +71,9 @@ import Wire
   func `dnsmasq says the same`(query: String, expected: String) { #expect(answer(query) == expected) }
 
   @Test func `SRV tells port, target and its address`() {
-    // `dig +noedns _http._tcp.web SRV`. dnsmasq's answer, but that its pointer to `web` leads to the target and ours to the
-    // question (c017), where it is first: RFC 1035, 4.1.4, leaves that to the sender. The target is whole (RFC 2782).
+    // `dig +noedns _http._tcp.web SRV`. dnsmasq's answer, but that its pointer to `web` leads to the target and ours
+    // to the question (c017), where it is first: RFC 1035, 4.1.4, leaves that to the sender. The target is whole (RFC
+    // 2782).
     #expect(
       answer("fbc201200001000000000000055f68747470045f746370037765620000210001")
         == "fbc285800001000100000001055f68747470045f746370037765620000210001c00c0021000100000000000b0000000000500377656200"
@@ -119,7 +123,8 @@ import Wire
     ("ANY", "096201000001000000000000035765420000ff0001", "096281840001000000000000035765420000ff0001"),
     // RFC 6891, 6.1.3: BADVERS is 16, its upper bits are in the OPT record.
     (
-      "EDNS of another version", "45070120000100000000000103776562000001000100002904d000010000000c000a0008795d59e3258ff85e",
+      "EDNS of another version",
+      "45070120000100000000000103776562000001000100002904d000010000000c000a0008795d59e3258ff85e",
       "450781800001000000000001037765620000010001 00002904d0010000000000"
     ),
     // The CD bit is copied, AD and Z are not.

@@ -7,9 +7,10 @@ import Wire
 
 @testable import DNS
 
-/// A host and a sandbox, each a network namespace, joined by a veth pair: 10.88.0.1 and fd88::1 are the host's, a gateway's
-/// say; 10.88.0.2 and fd88::2 the sandbox's. The name server is at home in the host's; it serves network n1 (`lan`) at the
-/// gateway's addresses, and sandbox s1 (`web`, `www`), which is the one that there is, at 127.0.0.11 within.
+/// A host and a sandbox, each a network namespace, joined by a veth pair: 10.88.0.1 and fd88::1 are the host's, a
+/// gateway's say; 10.88.0.2 and fd88::2 the sandbox's. The name server is at home in the host's; it serves network n1
+/// (`lan`) at the gateway's addresses, and sandbox s1 (`web`, `www`), which is the one that there is, at 127.0.0.11
+/// within.
 final class ServerBed {
   let server: NameServer
   private let host: String
@@ -64,7 +65,10 @@ final class ServerBed {
   func serve(_ clientele: Clientele, _ address: String) throws {
     let place = address.hasPrefix("127.") ? sandbox : host
     let sockets = try ServerBed.inside(place) {
-      (try TestSocket.bound(SOCK_DGRAM, address, 53).release(), try TestSocket.bound(SOCK_STREAM, address, 53).release())
+      (
+        try TestSocket.bound(SOCK_DGRAM, address, 53).release(),
+        try TestSocket.bound(SOCK_STREAM, address, 53).release()
+      )
     }
     listeners.append(
       try server.serve(

@@ -16,7 +16,8 @@ struct StreamTests {
       defer { upstream.stop() }
       bed.setUpstreams(5300, timeoutSeconds: 1, attempts: 1)
       let client = try bed.client(SOCK_STREAM)
-      try client.sendFramed(query("quiet.example", id: 1), query("web", id: 2), query("a.example", id: 3), query("www", id: 4))
+      try client.sendFramed(
+        query("quiet.example", id: 1), query("web", id: 2), query("a.example", id: 3), query("www", id: 4))
       let answers = try (0..<4).map { _ in try #require(try client.receiveFramed()) }
       #expect(Set(answers.map { $0[1] }) == [1, 2, 3, 4])
       #expect(answers[0][1] == 2 && answers[1][1] == 4 && answers[2][1] == 3)
@@ -55,7 +56,9 @@ struct StreamTests {
     }
   }
 
-  @Test(arguments: [[0, 0], [0, 11] + [UInt8](repeating: 7, count: 11), [0xFF, 0xFF, 1, 2, 3], Array("GET / HTTP/1.1\r\n\r\n".utf8)])
+  @Test(arguments: [
+    [0, 0], [0, 11] + [UInt8](repeating: 7, count: 11), [0xFF, 0xFF, 1, 2, 3], Array("GET / HTTP/1.1\r\n\r\n".utf8),
+  ])
   func `a length that lies ends the connection`(bytes: [UInt8]) throws {
     try ServerBed.run { bed in
       let client = try bed.client(SOCK_STREAM)

@@ -60,7 +60,10 @@ import Wire
     #expect(bed.table.scope(of: .network("n1"), source: IPAddress("10.0.1.9"), isHost: false) == ["n1", "n2"])
   }
 
-  @Test func `an asker is told by its address in that network, the host by the address served at, and a stranger gets nothing`() {
+  @Test
+  func
+    `an asker is told by its address in that network, the host by the address served at, and a stranger gets nothing`()
+  {
     var bed = TableBed()
     bed.network("n1", "lan")
     bed.network("n2", "wan")
@@ -116,7 +119,8 @@ import Wire
       IPAddress(reverseName: "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa")
         == IPAddress("4321:0:1:2:3:4:567:89ab"))
     for name in [
-      "in-addr.arpa", "10.in-addr.arpa", "1.2.3.10.20.in-addr.arpa", "052.0.2.10.in-addr.arpa", "256.0.2.10.in-addr.arpa",
+      "in-addr.arpa", "10.in-addr.arpa", "1.2.3.10.20.in-addr.arpa", "052.0.2.10.in-addr.arpa",
+      "256.0.2.10.in-addr.arpa",
       "+1.0.2.10.in-addr.arpa", ".0.2.10.in-addr.arpa", "52.0.2.10.in-addr.arp", "b.a.9.8.ip6.arpa",
       "ba.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.0.ip6.arpa",
       "g.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa",
@@ -153,7 +157,8 @@ import Wire
   @Test func `services are found by port and by registered name, each transport for itself`() {
     var bed = TableBed()
     bed.network("n1", "lan")
-    bed.endpoint("e1", "n1", "s1", ["web", "front"], ["10.0.0.2"], [.init(port: 80), .init(port: 53, transport: .udp)])
+    bed.endpoint(
+      "e1", "n1", "s1", ["web", "front"], ["10.0.0.2"], [.init(port: 80), .init(port: 53, transport: .udp)])
     bed.endpoint("e2", "n1", "s2", ["web2", "front"], ["10.0.0.3"], [.init(port: 80)])
     #expect(bed.services("_80._tcp.web", for: "s1") == ["web:80"])
     #expect(bed.services("_http._tcp.web", for: "s1") == ["web:80"])
