@@ -82,8 +82,10 @@ final class Forwarder: @unchecked Sendable {
     guard !isStopped else { return }
     let key = Exchange.Key(message: message.withID(0), isOverTCP: isOverTCP)
     if let exchange = exchanges[key] {
-      let isRepeated =
-        waiter.origin != nil && exchange.waiters.contains { $0.id == waiter.id && $0.origin == waiter.origin }
+      // Clients of several namespaces may have one address.
+      let isRepeated = exchange.waiters.contains { other in
+        other.id == waiter.id && other.origin != nil && other.origin == waiter.origin && other.client == waiter.client
+      }
       responder.count { $0.joined += 1 }
       if isRepeated || !admit(waiter, message) { return }
       exchange.waiters.append(waiter)
@@ -128,7 +130,7 @@ final class Forwarder: @unchecked Sendable {
     let now = NIODeadline.now()
     resting = resting.filter { $0.value > now }
     let once = upstreams.servers.filter { resting[$0] == nil } + upstreams.servers.filter { resting[$0] != nil }
-    return Array(repeatElement(once, count: upstreams.attempts).joined())
+    return Array(repeatElement(once, count: max(upstreams.attempts, 1)).joined())
   }
 
   private func askNext(_ exchange: Exchange) {

@@ -109,11 +109,11 @@ struct Response {
   }
 
   private static func wire(_ packet: UnsafeMutablePointer<ldns_pkt>) -> [UInt8]? {
-    var bytes: UnsafeMutablePointer<UInt8>?
-    var count = 0
-    guard ldns_pkt2wire(&bytes, packet, &count) == LDNS_STATUS_OK, let bytes else { return nil }
-    defer { free(bytes) }
-    return Array(UnsafeBufferPointer(start: bytes, count: count))
+    // It grows; ldns_pkt2wire would take 64 KB for each message.
+    guard let buffer = ldns_buffer_new(Int(LDNS_MIN_BUFLEN)) else { return nil }
+    defer { ldns_buffer_free(buffer) }
+    guard ldns_pkt2buffer_wire(buffer, packet) == LDNS_STATUS_OK else { return nil }
+    return Array(UnsafeBufferPointer(start: ldns_buffer_begin(buffer), count: ldns_buffer_position(buffer)))
   }
 }
 
