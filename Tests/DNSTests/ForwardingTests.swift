@@ -177,6 +177,28 @@ struct ForwardingTests {
     }
   }
 
+  @Test func `clients of two sandboxes that have one address, port and id are two`() throws {
+    try ServerBed.run { bed in
+      let mayAnswer = DispatchSemaphore(value: 0)
+      let upstream = try ScriptedUpstream(port: 5300) { asked in
+        mayAnswer.wait()
+        return [ScriptedUpstream.answer(asked.message)]
+      }
+      defer {
+        mayAnswer.signal()
+        upstream.stop()
+      }
+      bed.setUpstreams(5300, timeoutSeconds: 60)
+      // As if in another namespace.
+      try bed.serve(.sandbox("s2"), "127.0.0.12")
+      let client = try bed.inSandbox { try TestSocket.bound(SOCK_DGRAM, "127.0.0.1", 5555) }
+      for server in ["127.0.0.11", "127.0.0.12"] { try client.send(query("a.example"), to: server, 53) }
+      try eventually("not joined") { bed.server.counters.joined == 1 }
+      mayAnswer.signal()
+      for _ in 0..<2 { #expect(try client.receive() == ScriptedUpstream.answer(query("a.example"))) }
+    }
+  }
+
   @Test func `those who ask too much at once are told, each for itself and all together`() throws {
     var limits = NameServerLimits()
     (limits.waitingQueryCountPerClientMax, limits.waitingQueryCountMax) = (4, 6)
@@ -202,13 +224,18 @@ struct ForwardingTests {
       let pidFile = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID()).pid").path
       // Goes into the background once it serves; in the namespace of this thread.
       try command(
-        "/usr/sbin/dnsmasq", "-C", "/dev/null", "--no-hosts", "--no-resolv", "-p", "5353", "--listen-address=127.0.0.1",
+        "/usr/sbin/dnsmasq", "-C", "/dev/null", "--no-hosts", "--no-resolv", "-p", "5353",
+        "--listen-address=127.0.0.1,::1",
         "--bind-interfaces", "--pid-file=\(pidFile)", "--user=root", "--host-record=up.example,192.0.2.7,2001:db8::7",
         "--txt-record=big.example" + String(repeating: ",\(text)", count: 10), "--local=/example/")
       defer {
         let pid = (try? String(contentsOfFile: pidFile, encoding: .utf8)).flatMap { Int32($0.dropLast()) }
         if let pid { kill(pid, SIGKILL) }
         try? FileManager.default.removeItem(atPath: pidFile)
+      }
+      bed.server.setUpstreams(Upstreams([.init(IPAddress("::1")!, port: 5353)]))
+      for transport in ["+notcp", "+tcp"] {
+        #expect(try bed.dig("@fd88::1", transport, "+short", "up.example", "AAAA") == ["2001:db8::7"])
       }
       bed.setUpstreams(5353)
       #expect(try bed.dig("@127.0.0.11", "+short", "up.example") == ["192.0.2.7"])

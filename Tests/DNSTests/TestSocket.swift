@@ -65,6 +65,12 @@ final class TestSocket: @unchecked Sendable {
     guard Glibc.send(number, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else { throw .current("send") }
   }
 
+  /// A datagram from a socket that is bound alone.
+  func send(_ bytes: [UInt8], to address: String, _ port: UInt16) throws(Errno) {
+    let sent = SocketEnd(IPAddress(address)!, port: port).with { sendto(number, bytes, bytes.count, 0, $0, $1) }
+    guard sent == bytes.count else { throw .current("send to \(address)") }
+  }
+
   /// Of a stream: after its length.
   func sendFramed(_ messages: [UInt8]...) throws(Errno) {
     try send(messages.flatMap { [UInt8($0.count >> 8), UInt8($0.count & 0xFF)] + $0 })
