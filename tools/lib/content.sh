@@ -7,7 +7,8 @@ martletd      sbin/martletd     8
 martlet       bin/martlet       1
 martlet-load  bin/martlet-load  1
 "
-units="martletd.socket martletd-docker-plugin.socket martletd.service"
+sockets="martletd.socket martletd-docker-plugin.socket"
+units="$sockets martletd.service"
 configuration=/etc/martlet/martlet.yaml
 
 # build_content CONFIGURATION: builds the programs and sets $binaries. A release has Swift's own libraries in it, and is built
@@ -26,7 +27,7 @@ program_names() { printf '%s\n' "$programs" | awk 'NF { print $1 }'; }
 
 # check_programs: each executable that the package has must have its place here, or it would be forgotten without a word.
 check_programs() {
-  for product in $(sed -n 's/^ *\.executable(name: "\([^"]*\)".*/\1/p' "$tree/Package.swift"); do
+  sed -n 's/^ *\.executable(name: "\([^"]*\)".*/\1/p' "$tree/Package.swift" | while read -r product; do
     program_names | grep -qxF "$product" ||
       fail "Package.swift's product $product has no place in a system: give it one in tools/lib/content.sh"
   done
@@ -44,7 +45,7 @@ make_content() (
     [ -x "$binaries/$name" ] || fail "there is no $name in $binaries"
     install -D -m 755 "$binaries/$name" "$root$prefix/$place"
     if [ "$strips" = yes ]; then strip "$root$prefix/$place"; fi
-    if [ "$section" != - ]; then describe_program "$root$prefix" "$binaries/$name" "$section"; fi
+    if [ "$section" != - ]; then describe_program "$root$prefix" "$binaries/$name" "$section" "$version"; fi
   done
   for unit in $units; do
     directory=$root$prefix/lib/systemd/system
@@ -58,12 +59,12 @@ make_content() (
   cp "$tree"/docs/* "$documents/docs/"
 )
 
-# describe_program BELOW PROGRAM SECTION: its manual pages and completions, from what it says of itself. $version is everyone's.
+# describe_program BELOW PROGRAM SECTION VERSION: its manual pages and completions, from what it says of itself.
 describe_program() {
   name=${2##*/}
   mkdir -p "$1/share/man/man$3"
   "$2" --experimental-dump-help |
-    PYTHONDONTWRITEBYTECODE=1 python3 "$tools/lib/manual.py" --section "$3" --version "$version" "$1/share/man/man$3"
+    PYTHONDONTWRITEBYTECODE=1 python3 "$tools/lib/manual.py" --section "$3" --version "$4" "$1/share/man/man$3"
   gzip -9nf "$1/share/man/man$3/$name"*."$3"
   # Debian's zsh looks elsewhere than others' for what packages bring.
   case "$1" in */usr) zsh=share/zsh/vendor-completions ;; *) zsh=share/zsh/site-functions ;; esac
