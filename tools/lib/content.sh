@@ -1,7 +1,7 @@
 # What of Martlet goes into a system, and where: for tools/package and tools/install.
 
-# A program, its place below the prefix, and the section of its manual page (-: it is not for people's command lines, and has
-# neither page nor completions).
+# A program, its place, and the section of its manual page (-: it is not for people's command lines, and has neither page nor
+# completions). A place is below the prefix unless it begins with a slash; further ones, behind commas, are links to the first.
 programs="
 martletd      sbin/martletd     8
 martlet       bin/martlet       1
@@ -40,11 +40,13 @@ make_content() (
   umask 022
   check_programs
   version=$("$binaries/martletd" --version)
-  printf '%s\n' "$programs" | while read -r name place section; do
+  printf '%s\n' "$programs" | while read -r name places section; do
     if [ -z "$name" ]; then continue; fi
     [ -x "$binaries/$name" ] || fail "there is no $name in $binaries"
-    install -D -m 755 "$binaries/$name" "$root$prefix/$place"
-    if [ "$strips" = yes ]; then strip "$root$prefix/$place"; fi
+    first=$(absolute "${places%%,*}")
+    install -D -m 755 "$binaries/$name" "$root$first"
+    if [ "$strips" = yes ]; then strip "$root$first"; fi
+    for place in $(printf '%s\n' "$places" | tr , ' '); do link "$(absolute "$place")"; done
     if [ "$section" != - ]; then describe_program "$root$prefix" "$binaries/$name" "$section" "$version"; fi
   done
   for unit in $units; do
@@ -58,6 +60,16 @@ make_content() (
   cp "$tree/README.md" "$documents/"
   cp "$tree"/docs/* "$documents/docs/"
 )
+
+# absolute PLACE: with the prefix, where it is below that.
+absolute() { case "$1" in /*) printf '%s\n' "$1" ;; *) printf '%s/%s\n' "$prefix" "$1" ;; esac; }
+
+# link FILE: makes it a link to $first, unless it is that.
+link() {
+  if [ "$1" = "$first" ]; then return; fi
+  mkdir -p "$root${1%/*}"
+  ln -sr "$root$first" "$root$1"
+}
 
 # describe_program BELOW PROGRAM SECTION VERSION: its manual pages and completions, from what it says of itself.
 describe_program() {

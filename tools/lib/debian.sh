@@ -27,7 +27,7 @@ library_packages() (
   # dpkg-shlibdeps wants a source package around it.
   printf 'Source: martlet\n\nPackage: martlet\nArchitecture: any\n' >"$1/debian/control"
   cd "$1"
-  places=$(printf '%s\n' "$programs" | awk 'NF { print "root/usr/" $2 }')
+  places=$(printf '%s\n' "$programs" | awk 'NF { sub(",.*", "", $2); print "root" ($2 ~ "^/" ? "" : "/usr/") $2 }')
   # A debug build has the toolchain's libraries too, which no package has: they are left out, and complained of.
   dpkg-shlibdeps --ignore-missing-info -O $places 2>complaints | sed -n 's/^shlibs:Depends=//p' | grep . ||
     fail "dpkg-shlibdeps found no package of a library: $(tail -n 1 complaints)"
