@@ -43,10 +43,10 @@ make_content() (
   printf '%s\n' "$programs" | while read -r name places section; do
     if [ -z "$name" ]; then continue; fi
     [ -x "$binaries/$name" ] || fail "there is no $name in $binaries"
-    first=$(absolute "${places%%,*}")
-    install -D -m 755 "$binaries/$name" "$root$first"
-    if [ "$strips" = yes ]; then strip "$root$first"; fi
-    for place in $(printf '%s\n' "$places" | tr , ' '); do link "$(absolute "$place")"; done
+    first=$root$(absolute "$prefix" "${places%%,*}")
+    install -D -m 755 "$binaries/$name" "$first"
+    if [ "$strips" = yes ]; then strip "$first"; fi
+    for place in $(printf '%s\n' "$places" | tr , ' '); do link "$first" "$root$(absolute "$prefix" "$place")"; done
     if [ "$section" != - ]; then describe_program "$root$prefix" "$binaries/$name" "$section" "$version"; fi
   done
   for unit in $units; do
@@ -61,14 +61,14 @@ make_content() (
   cp "$tree"/docs/* "$documents/docs/"
 )
 
-# absolute PLACE: with the prefix, where it is below that.
-absolute() { case "$1" in /*) printf '%s\n' "$1" ;; *) printf '%s/%s\n' "$prefix" "$1" ;; esac; }
+# absolute PREFIX PLACE: with the prefix, where it is below that.
+absolute() { case "$2" in /*) printf '%s\n' "$2" ;; *) printf '%s/%s\n' "$1" "$2" ;; esac; }
 
-# link FILE: makes it a link to $first, unless it is that.
+# link TARGET FILE: makes FILE a link to TARGET, unless it is that.
 link() {
-  if [ "$1" = "$first" ]; then return; fi
-  mkdir -p "$root${1%/*}"
-  ln -sr "$root$first" "$root$1"
+  if [ "$1" = "$2" ]; then return; fi
+  mkdir -p "${2%/*}"
+  ln -sr "$1" "$2"
 }
 
 # describe_program BELOW PROGRAM SECTION VERSION: its manual pages and completions, from what it says of itself.
