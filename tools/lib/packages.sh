@@ -1,8 +1,9 @@
-# Debian packages that the build, the benchmark and the system tests need, in this order.
+# Debian packages that the build, the benchmark, and the system tests with the package need, in this order.
 
 packages="pkg-config liburing-dev libmnl-dev libbpf-dev libldns-dev linux-libc-dev libsqlite3-dev
   iproute2 util-linux procps python3 iperf3 iputils-ping
-  ethtool nftables tcpdump socat jq curl bind9-dnsutils traceroute dnsmasq-base busybox netbase"
+  ethtool nftables tcpdump socat jq curl bind9-dnsutils traceroute dnsmasq-base busybox netbase
+  dpkg-dev man-db"
 
 # install_packages: installs those that are missing, and says nothing when none is.
 install_packages() {
