@@ -52,11 +52,15 @@ enum TidyRules {
       "ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers",
     ],
     "ControlClient": ["ControlModel", "CLinux"],
+    "CNI": ["ControlModel", "Netlink", "SystemCalls", "Wire"],
+    "Netavark": ["CNI", "ControlModel", "Wire"],
     "martletd": [
       "ControlPlane", "ControlAPI", "ControlModel", "LinuxIO", "SystemCalls", "CLinux", "ArgumentParser", "Logging",
       "Yams",
     ],
     "martlet": ["ControlClient", "ControlModel", "SystemCalls", "CLinux", "ArgumentParser"],
+    "martlet-cni": ["CNI", "ControlClient", "ControlModel"],
+    "martlet-netavark": ["CNI", "ControlClient", "ControlModel", "Netavark"],
     "martlet-load": ["SystemCalls", "CLinux", "ArgumentParser"],
   ]
 
