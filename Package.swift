@@ -58,6 +58,7 @@ let package = Package(
     .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "CLibmnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
     .systemLibrary(name: "CLibbpf", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+    .systemLibrary(name: "CLibldns", pkgConfig: "ldns", providers: [.apt(["libldns-dev"])]),
     .target(name: "CLinux", dependencies: ["CLiburing"], cSettings: gnu),
 
     // The data path: no package, no Foundation, no logger. Wire, Tables and Datapath make no system call.
@@ -75,22 +76,35 @@ let package = Package(
     .plugin(name: "CompileUplinkProgram", capability: .buildTool(), dependencies: ["embed-bpf"]),
     executable("embed-bpf", []),
     library("Relay", ["Wire", "SystemCalls", "CLinux"]),
+    library(
+      "DNS",
+      [
+        "Wire", "SystemCalls", "CLibldns", logging,
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ]),
     library("ControlModel"),
     library(
       "ControlPlane",
       [
-        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "SystemCalls", "CLinux",
+        "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
         "ControlModel", logging,
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     library(
-      "ControlAPI",
+      "HTTPService",
       [
         "ControlModel", logging,
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ]),
+    library(
+      "ControlAPI",
+      ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")]),
+    library(
+      "DockerDriver",
+      ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")]),
     library("ControlClient", ["ControlModel", "CLinux"]),
 
     // Container engines' plugins: small, and started for each container.
@@ -101,7 +115,7 @@ let package = Package(
     executable(
       "martletd",
       [
-        "ControlPlane", "ControlAPI", "ControlModel", "LinuxIO", "SystemCalls", arguments, logging,
+        "ControlPlane", "ControlAPI", "DNS", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
     executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
@@ -120,11 +134,17 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
     tests("RelayTests", ["Relay", "Wire", "SystemCalls", "CLinux"]),
     tests(
+      "DNSTests",
+      [
+        "DNS", "Wire", "SystemCalls", "CLinux", logging,
+      ]),
+    tests(
       "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
     tests(
       "ControlPlaneTests",
-      ["ControlPlane", "ControlModel", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
-    tests("ControlAPITests", ["ControlAPI", "ControlClient", "ControlModel"]),
+      ["ControlPlane", "ControlModel", "DNS", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
+    tests("ControlAPITests", ["ControlAPI", "HTTPService", "ControlClient", "ControlModel"]),
+    tests("DockerDriverTests", ["DockerDriver", "HTTPService", "ControlModel", logging]),
     tests("CNITests", ["CNI", "ControlModel", "Wire"], resources: [.copy("Recorded")]),
     tests("NetavarkTests", ["CNI", "ControlModel", "Netavark"], resources: [.copy("Recorded")]),
     tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),

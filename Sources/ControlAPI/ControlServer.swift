@@ -1,114 +1,39 @@
 import ControlModel
+import HTTPService
 import Logging
-import NIOConcurrencyHelpers
-import NIOCore
 import NIOHTTP1
-import NIOPosix
 
-/// Serves a `ControlService` as HTTP/1.1 with JSON on a Unix socket (docs/api.md).
-///
-/// One event loop thread moves bytes; one more thread calls the service, one call at a time in the order they came, as those
-/// calls block. `start` and `stop` may come from any thread but those two: a service call must not stop its own server.
+/// Serves a `ControlService` as HTTP/1.1 with JSON on a Unix socket (docs/api.md). The service is called on one thread, one call
+/// at a time in the order they came. `start` and `stop` may come from any other thread.
 public final class ControlServer: Sendable {
-  private struct Running {
-    var group: MultiThreadedEventLoopGroup
-    var worker: NIOThreadPool
-    var listener: any Channel
-    var socket: ListeningSocket
-  }
-
-  private let service: any ControlService
-  private let logger: Logger
-  private let limits: ServerLimits
-  private let running = NIOLockedValueBox<Running?>(nil)
-  private let connections = NIOLockedValueBox<[ObjectIdentifier: any Channel]>([:])
+  private let server: HTTPServer
 
   public convenience init(service: any ControlService, logger: Logger) {
     self.init(service: service, logger: logger, limits: ServerLimits())
   }
 
   init(service: any ControlService, logger: Logger, limits: ServerLimits) {
-    (self.service, self.logger, self.limits) = (service, logger, limits)
+    server = HTTPServer(responder: ServiceResponder(service: service), threads: 1, logger: logger, limits: limits)
   }
 
-  /// Listens at `socketPath` (mode 0660; its directory is made where missing) and returns. Refuses where another daemon
-  /// listens there. Not to be called again before `stop`.
-  public func start(socketPath: String) throws(ControlError) {
-    guard running.withLockedValue({ $0 == nil }) else { throw ControlError(.conflict, "the server runs already") }
-    let socket = try ListeningSocket(path: socketPath)
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    let worker = NIOThreadPool(numberOfThreads: 1)
-    worker.start()
-    let bootstrap = ServerBootstrap(group: group)
-      .serverChannelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandlers(
-            DescriptorReserve(listener: socket.descriptor), AcceptBackoffHandler())
-        }
-      }
-      // A client may end its side after the request and still wait for the answer, as `nc -N` does.
-      .childChannelOption(.allowRemoteHalfClosure, value: true)
-      .childChannelInitializer { [self] channel in
-        channel.eventLoop.makeCompletedFuture { try admit(channel, worker: worker) }
-      }
-    do {
-      let listener = try bootstrap.withBoundSocket(socket.descriptor).wait()
-      running.withLockedValue { $0 = Running(group: group, worker: worker, listener: listener, socket: socket) }
-    } catch {
-      socket.unlinkFile()
-      Self.end(group, worker)
-      throw ControlError(.system, "cannot serve \(socketPath): \(error)")
-    }
+  /// As `HTTPServer.start(socketPath:)`.
+  public func start(socketPath: String) throws(ControlError) { try server.start(socketPath: socketPath) }
+
+  /// As `HTTPServer.start(inherited:name:)`.
+  public func start(inherited descriptor: Int32, name: String) throws(ControlError) {
+    try server.start(inherited: descriptor, name: name)
   }
 
-  /// Takes the socket away, lets the answers under way go out, and ends. Blocks for as long as a service call under way does.
-  /// Without effect where nothing runs.
-  public func stop() {
-    guard
-      let running = running.withLockedValue({ running in
-        defer { running = nil }
-        return running
-      })
-    else { return }
-    running.socket.unlinkFile()
-    // Fails only where it has closed already.
-    try? running.listener.close().wait()
-    let open = connections.withLockedValue { Array($0.values) }
-    for channel in open { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
-    let impatience = running.group.next().scheduleTask(in: limits.stopPatience) {
-      for channel in open { channel.close(promise: nil) }
-    }
-    for channel in open { try? channel.closeFuture.wait() }
-    impatience.cancel()
-    Self.end(running.group, running.worker)
+  /// As `HTTPServer.stop`.
+  public func stop() { server.stop() }
+}
+
+private struct ServiceResponder: Responder {
+  let service: any ControlService
+
+  func answer(_ method: HTTPMethod, _ target: String, body: [UInt8]) -> Answer {
+    Router.v1.answer(method, target, body: body, service: service)
   }
 
-  private static func end(_ group: MultiThreadedEventLoopGroup, _ worker: NIOThreadPool) {
-    // Both fail only when they were ended before.
-    try? worker.syncShutdownGracefully()
-    try? group.syncShutdownGracefully()
-  }
-
-  /// On the event loop.
-  private func admit(_ channel: any Channel, worker: NIOThreadPool) throws {
-    let identifier = ObjectIdentifier(channel)
-    let count = connections.withLockedValue {
-      $0[identifier] = channel
-      return $0.count
-    }
-    channel.closeFuture.whenComplete { [connections] _ in connections.withLockedValue { $0[identifier] = nil } }
-    var decoderLimits = NIOHTTPDecoderLimitConfiguration()
-    decoderLimits.maxHeaderFieldSize = limits.headerBytesMax
-    decoderLimits.maxHeaderListSize = limits.headerBytesMax
-    decoderLimits.maxHeaderFieldCount = limits.headerFieldsMax
-    let surplus = count > limits.connectionsMax
-    let pipeline = channel.pipeline.syncOperations
-    // A surplus connection gets its answer before it asks, which pipelining assistance does not allow.
-    try pipeline.configureHTTPServerPipeline(
-      withPipeliningAssistance: !surplus, withErrorHandling: false, withEncoderConfiguration: .init(),
-      withDecoderLimitConfiguration: decoderLimits)
-    try pipeline.addHandler(
-      ConnectionHandler(
-        router: .v1, service: service, worker: worker, limits: limits, logger: logger, surplus: surplus))
-  }
+  func refusal(_ error: ControlError, status: HTTPResponseStatus) -> Answer { Answer(error, status: status) }
 }

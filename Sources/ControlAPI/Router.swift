@@ -1,4 +1,5 @@
 import ControlModel
+import HTTPService
 import NIOHTTP1
 
 /// One method of one path.

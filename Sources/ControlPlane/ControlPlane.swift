@@ -12,6 +12,10 @@ public final class ControlPlane: ControlService {
   /// How long a namespace that lost its path, or an interface that came, may go unnoticed.
   static let sweepIntervalMilliseconds = 2000
 
+  /// How often, and how far apart, an interface is looked for that an engine is about to move.
+  static let arrivalLooks = 5
+  static let arrivalIntervalMilliseconds = 100
+
   private let controller: Mutex<Controller>
   private let background: Background
   private let shutdownHandler = Mutex<(@Sendable () -> Void)?>(nil)
@@ -33,11 +37,14 @@ public final class ControlPlane: ControlService {
 
   /// Takes the state directory, and takes up again what an earlier daemon left there.
   public init(
-    dataPlane: any DataPlane, host: any HostNetwork, stateDirectory: String, logger: Logger
+    dataPlane: any DataPlane, host: any HostNetwork, names: (any NameService)? = nil, stateDirectory: String,
+    logger: Logger
   ) throws(ControlError) {
     let background = Background()
     self.background = background
-    let made = try Controller(dataPlane: dataPlane, host: host, stateDirectory: stateDirectory, logger: logger) { id in
+    let made = try Controller(
+      dataPlane: dataPlane, host: host, names: names, stateDirectory: stateDirectory, logger: logger
+    ) { id in
       for number in 1..<Self.announcementCount {
         background.run(after: .milliseconds(number * Self.announcementIntervalMilliseconds)) {
           $0.unlessStopped { $0.announce(id) }
@@ -78,10 +85,19 @@ public final class ControlPlane: ControlService {
     background.run(after: .milliseconds(Self.sweepIntervalMilliseconds)) { $0.sweep() }
   }
 
+  /// Until all are there: an engine does not say when it has moved an interface. One that takes longer is seen by the sweep.
+  func lookForArriving() {
+    for number in 1...Self.arrivalLooks {
+      background.run(after: .milliseconds(number * Self.arrivalIntervalMilliseconds)) {
+        $0.unlessStopped { $0.receiveArriving() }
+      }
+    }
+  }
+
   /// Called, on a thread of its own, when a client asked the daemon to stop.
   public func onShutdown(_ handler: @escaping @Sendable () -> Void) { shutdownHandler.withLock { $0 = handler } }
 
-  private func locked<Value>(
+  func locked<Value>(
     _ body: (Controller) throws(ControlError) -> sending Value
   ) throws(ControlError) -> sending Value {
     try controller.withLock { controller throws(ControlError) in try body(controller) }

@@ -20,6 +20,10 @@ extension Controller {
         try host.addRoute(to: route.destination, via: route.gateway, on: endpoint.interface, in: sandbox.namespace)
       }
       if !plan.published.isEmpty { _ = try publish(plan.published, of: endpoint, on: network, &rollback) }
+      rollback.add("forget the name of \(endpoint.id)") { [names] () throws(ControlError) in
+        names?.removeEndpoint(id: endpoint.id)
+      }
+      try tellName(of: endpoint, on: network)
       var settled = endpoint
       settled.state = .settled
       try store.update(settled)
@@ -58,7 +62,7 @@ extension Controller {
     return sandbox
   }
 
-  private func checkConnection(of sandbox: SandboxRecord, to network: NetworkRecord) throws(ControlError) {
+  func checkConnection(of sandbox: SandboxRecord, to network: NetworkRecord) throws(ControlError) {
     if try store.endpoint(network: network.id, sandbox: sandbox.id) != nil {
       throw ControlError(.conflict, "sandbox \(sandbox.name) is connected to network \(network.name) already")
     }
@@ -121,7 +125,7 @@ extension Controller {
     return (0...taken.count).lazy.map { "\(prefix)\($0)" }.first { !taken.contains($0) }!
   }
 
-  private func freeMAC(_ asked: MACAddress?, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
+  func freeMAC(_ asked: MACAddress?, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
     var taken = Set(try store.endpoints(ofNetwork: network.id).compactMap(\.mac))
     if let gateway = network.gatewayMac { taken.insert(gateway) }
     if let parent = network.parent {
@@ -187,7 +191,7 @@ extension Controller {
 
   /// Recorded first: a daemon that is killed between the two leaves no file that nobody knows of.
   private func giveNameServers(to sandbox: SandboxRecord, _ rollback: inout Rollback) throws(ControlError) {
-    guard !sandbox.hasNameServers else { return }
+    guard !sandbox.hasNameServers else { return try refreshNames(in: sandbox) }
     var changed = sandbox
     changed.hasNameServers = true
     try store.update(changed)
@@ -195,6 +199,10 @@ extension Controller {
       try host.removeNameServers(forNamespaceAt: sandbox.path)
       try store.update(sandbox)
     }
-    try host.writeNameServers(forNamespaceAt: sandbox.path)
+    try host.writeNameServers(nil, forNamespaceAt: sandbox.path)
+    rollback.add("ask the host's resolvers in \(sandbox.name)") { [self] () throws(ControlError) in
+      closeNames(inNamespace: sandbox.inode)
+    }
+    try refreshNames(in: sandbox)
   }
 }

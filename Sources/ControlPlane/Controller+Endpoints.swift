@@ -46,7 +46,12 @@ extension Controller {
       }
     }
     try store.deleteEndpoint(endpoint.id)
+    names?.removeEndpoint(id: endpoint.id)
+    attempt("names in the sandbox of \(endpoint.id)") { () throws(ControlError) in
+      if let sandbox = try store.sandbox(id: endpoint.sandboxId) { try refreshNames(in: sandbox) }
+    }
     troubles[endpoint.id] = nil
+    arriving.remove(endpoint.id)
   }
 
   /// Wherever it stands, and whatever it is called there: our mark tells.
@@ -82,8 +87,8 @@ extension Controller {
   /// Gives a namespace that has none a default route of each family, by the first of `endpoints` whose gateway offers it.
   func giveDefaultRoutes(in namespace: NamespaceReference, from endpoints: [EndpointRecord]) throws(ControlError) {
     for ipv6 in [false, true] {
-      for endpoint in endpoints where endpoint.isAddressed && endpoint.givesDefaultRoute && endpoint.state != .removing
-      {
+      for endpoint in endpoints
+      where endpoint.isAddressed && endpoint.givesDefaultRoute && !endpoint.isEngines && endpoint.state != .removing {
         guard let network = try store.network(id: endpoint.networkId), network.offersDefaultRoute,
           let subnet = try store.subnets(ofNetwork: network.id).first(where: { $0.isIpv6 == ipv6 }),
           let gateway = subnet.gateway
@@ -109,7 +114,7 @@ extension Controller {
   func refreshDefaultRoutes(ofNetwork network: NetworkRecord) {
     attempt("default routes by network \(network.name)") { () throws(ControlError) in
       let subnets = try store.subnets(ofNetwork: network.id)
-      for endpoint in try store.endpoints(ofNetwork: network.id) where endpoint.isAddressed {
+      for endpoint in try store.endpoints(ofNetwork: network.id) where endpoint.isAddressed && !endpoint.isEngines {
         guard let sandbox = try store.sandbox(id: endpoint.sandboxId), try namespaceNow(of: sandbox) != nil,
           let link = try link(of: endpoint, in: sandbox.namespace)
         else { continue }

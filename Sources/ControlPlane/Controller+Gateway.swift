@@ -36,10 +36,15 @@ extension Controller {
     }
     try refreshGateway(network)
     try refreshClaimedSubnets()
+    rollback.add("serve no names on network \(network.name)") { [self] () throws(ControlError) in
+      closeNames(of: network)
+    }
+    try refreshNames(of: network)
   }
 
   /// What is gone already is no error.
   func lowerGateway(_ network: NetworkRecord) throws(ControlError) {
+    closeNames(of: network)
     try setGateway(nil, of: network)
     try refreshClaimedSubnets()
     if let port = gatewayPorts[network.id] {

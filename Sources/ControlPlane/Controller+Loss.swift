@@ -37,8 +37,12 @@ extension Controller {
     usedPortsAge += 1
     watchUplink()
     retryPublications()
+    receiveArriving()
+    watchNames()
     attempt("look for lost namespaces") { () throws(ControlError) in
-      for sandbox in try store.sandboxesWithEndpoints() where try namespaceNow(of: sandbox) == nil {
+      // An engine's that has not been seen yet has inode 0.
+      for sandbox in try store.sandboxesWithEndpoints() where sandbox.inode != 0 {
+        guard try namespaceNow(of: sandbox) == nil else { continue }
         for endpoint in try store.endpoints(ofSandbox: sandbox.id) where endpoint.state == .settled {
           try collect(endpoint, because: "its namespace \(sandbox.path) is gone")
         }

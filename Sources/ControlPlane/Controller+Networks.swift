@@ -2,7 +2,8 @@ import ControlModel
 import Wire
 
 extension Controller {
-  func createNetwork(_ request: NetworkRequest) throws(ControlError) -> Created {
+  /// - Parameter engineID: of a network that is an engine's.
+  func createNetwork(_ request: NetworkRequest, engineID: String? = nil) throws(ControlError) -> Created {
     let networks = try store.networks()
     if networks.contains(where: { $0.name == request.name }) {
       throw ControlError(.conflict, "network \(request.name) exists already")
@@ -10,9 +11,14 @@ extension Controller {
     guard networks.count < Limits.networks else {
       throw ControlError(.exhausted, "there are \(networks.count) networks, the most allowed: remove one")
     }
-    let inUse = try prefixesInUse(networks, besides: request.driver)
+    var inUse = try prefixesInUse(networks, besides: request.driver)
+    // Its own pool is no obstacle.
+    if engineID != nil, let subnets = request.subnets {
+      inUse.removeAll { $0.isPool && subnets.contains($0.prefix.description) }
+    }
     let plan = try NetworkPlan(
-      request, uplink: uplinkRecord?.interface, inUse: inUse, created: Self.now(), ula: store.ulaPrefix)
+      request, engineID: engineID, uplink: uplinkRecord?.interface, inUse: inUse, created: Self.now(),
+      ula: store.ulaPrefix)
     let (network, parent) = try placed(plan.network, isMTUGiven: plan.isMTUGiven)
     if network.mtu < Limits.ipv6MTUMinimum, plan.subnets.contains(where: \.isIpv6) {
       throw ControlError(
@@ -29,6 +35,7 @@ extension Controller {
         try store.deleteNetwork(network.id)
       }
       if network.driver.hasSwitch { try raiseSwitch(network, &rollback) }
+      try refreshNames(of: network)
       if let parent { try raiseParent(network, parent, &rollback) }
       try store.setNetwork(network.id, state: .settled)
     }
@@ -54,14 +61,17 @@ extension Controller {
   }
 
   /// What a new network's subnets must not overlap. The host's own way to the LAN is no obstacle to a network on the LAN.
-  private func prefixesInUse(
+  func prefixesInUse(
     _ networks: [NetworkRecord], besides driver: String?
   ) throws(ControlError) -> [PrefixInUse] {
     let interfaces = Set(networks.compactMap(\.gatewayInterface))
     let ours = try store.subnetsWithNames().map { PrefixInUse(prefix: $0.prefix, owner: "network \($0.network)") }
-    if driver.flatMap(Driver.init)?.isOnLAN == true { return ours }
+    let pools = try store.pools().map {
+      PrefixInUse(prefix: $0.prefix, owner: "an engine's address pool", isPool: true)
+    }
+    if driver.flatMap(Driver.init)?.isOnLAN == true { return ours + pools }
     let others = try host.routedPrefixes(except: interfaces)
-    return ours + others.map { PrefixInUse(prefix: $0, owner: "a route of the host") }
+    return ours + pools + others.map { PrefixInUse(prefix: $0, owner: "a route of the host") }
   }
 
   private func checkGatewayInterface(_ name: String) throws(ControlError) {
@@ -106,6 +116,7 @@ extension Controller {
       try dataPlane.removeNetwork(handle)
       dataPlaneNetworks[network.id] = nil
     }
+    names?.removeNetwork(id: network.id)
     try store.deleteNetwork(network.id)
     logger.info("network \(network.name) removed", metadata: ["id": "\(network.id)"])
   }
@@ -154,7 +165,10 @@ extension Controller {
       if new.gatewayMode != old.gatewayMode { try changeGatewayMode(from: old, to: new, &rollback) }
       try store.update(new)
     }
-    if new.gatewayMode != old.gatewayMode { refreshDefaultRoutes(ofNetwork: new) }
+    if new.gatewayMode != old.gatewayMode {
+      refreshDefaultRoutes(ofNetwork: new)
+      refreshNames(inSandboxesOf: new)
+    }
     return try view(new)
   }
 

@@ -68,6 +68,7 @@ extension Controller {
       records.append(try raiseChosen(record, specification, context, &rollback))
     }
     try store.setPublications(records, state: .settled)
+    try tellName(of: endpoint, on: network)
     return records.map { record in
       var record = record
       record.state = .settled

@@ -21,6 +21,7 @@ extension Controller {
     try store.setPublications(matching, state: .removing)
     for record in matching { try withdraw(record) }
     try store.deletePublications(matching)
+    if let network = try store.network(id: endpoint.networkId) { try tellName(of: endpoint, on: network) }
   }
 
   private static func notPublished(

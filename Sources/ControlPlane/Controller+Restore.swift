@@ -23,10 +23,11 @@ extension Controller {
       // Now, and not before: else the host resets what it is not told of yet.
       if let uplink { try host.endLingering(on: uplink.index) }
     }
+    try restoreNames()
     for network in try store.networks() { restoreStaticEntries(of: network) }
     for sandbox in try store.sandboxes() {
       try removeIfImplicit(sandbox)
-      if try namespaceNow(of: sandbox) == nil {
+      if sandbox.inode != 0, try namespaceNow(of: sandbox) == nil {
         logger.warning("sandbox \(sandbox.name): its namespace \(sandbox.path) is gone")
       }
     }
@@ -75,11 +76,20 @@ extension Controller {
     guard endpoint.state == .settled, let handle = dataPlaneNetworks[endpoint.networkId],
       let sandbox = try store.sandbox(id: endpoint.sandboxId)
     else { return }
-    guard let namespace = try namespaceNow(of: sandbox) else {
-      return try collect(endpoint, because: "its namespace \(sandbox.path) is gone")
-    }
-    guard let link = try link(of: endpoint, in: namespace) else {
-      return try collect(endpoint, because: "its interface \(endpoint.interface) is gone")
+    let (namespace, link): (NamespaceReference, HostLink)
+    if sandbox.inode == 0 {
+      // An engine's: it may join yet, or its interface may be on its way.
+      guard let place = try place(of: endpoint) else { return }
+      (namespace, link) = place
+      arriving.insert(endpoint.id)
+    } else {
+      guard let found = try namespaceNow(of: sandbox) else {
+        return try collect(endpoint, because: "its namespace \(sandbox.path) is gone")
+      }
+      guard let interface = try self.link(of: endpoint, in: found) else {
+        return try collect(endpoint, because: "its interface \(endpoint.interface) is gone")
+      }
+      (namespace, link) = (found, interface)
     }
     do throws(ControlError) {
       let tap = try host.attachTAP(link.name, queues: dataPlane.queuesPerPort, in: namespace)
@@ -127,7 +137,9 @@ extension Controller {
   /// Interfaces with our mark and barriers with our number that no record names: of a store that was lost.
   private func removeOrphans() throws(ControlError) {
     let networks = try store.networks()
-    let known = Set(networks.map { InterfaceMark.gateway(network: $0.id) })
+    var known = Set(networks.map { InterfaceMark.gateway(network: $0.id) })
+    // An engine may not have moved them yet.
+    known.formUnion(try store.endpoints().filter(\.isEngines).map { InterfaceMark.endpoint($0.id) })
     for link in try host.links(in: host.own)
     where link.alias.hasPrefix(InterfaceMark.prefix) && !known.contains(link.alias) {
       logger.warning("interface \(link.name) is of an earlier daemon and in no record: removed")

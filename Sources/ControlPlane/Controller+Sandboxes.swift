@@ -116,7 +116,7 @@ extension Controller {
   }
 
   /// nil: nothing is there, or something else than a namespace.
-  private func namespaceIfThere(_ path: String) throws(ControlError) -> NamespaceReference? {
+  func namespaceIfThere(_ path: String) throws(ControlError) -> NamespaceReference? {
     do throws(ControlError) {
       return try host.namespace(at: path)
     } catch let error where error.code == .notFound || error.code == .invalid {

@@ -14,6 +14,8 @@ import Wire
 final class Controller {
   let dataPlane: any DataPlane
   let host: any HostNetwork
+  /// nil: names are not served.
+  let names: (any NameService)?
   let store: Store
   let logger: Logger
   /// Called with the id of an endpoint whose addresses have been announced once, to have them announced again.
@@ -60,13 +62,16 @@ final class Controller {
   var publicationTroubles: [Int64: String] = [:]
   /// The host's port that was chosen last, so that one which was given back is not the next to be given.
   var lastChosenPort = 0
+  var servedNames = ServedNames()
+  /// Endpoints of engines whose interfaces have been made, and not been seen in their sandboxes yet.
+  var arriving: Set<String> = []
   /// Does nothing on its own any more.
   var isStopped = false
   /// By the endpoint's id: why it is down.
   var troubles: [String: String] = [:]
 
   init(
-    dataPlane: any DataPlane, host: any HostNetwork, stateDirectory: String, logger: Logger,
+    dataPlane: any DataPlane, host: any HostNetwork, names: (any NameService)?, stateDirectory: String, logger: Logger,
     repeatAnnouncement: @escaping @Sendable (String) -> Void
   ) throws(ControlError) {
     do {
@@ -80,6 +85,7 @@ final class Controller {
     store = try Store(directory: stateDirectory)
     self.dataPlane = dataPlane
     self.host = host
+    self.names = names
     self.logger = logger
     self.repeatAnnouncement = repeatAnnouncement
     try restore()

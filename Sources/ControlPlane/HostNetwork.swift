@@ -62,7 +62,7 @@ public struct ForwardingBarrier: Equatable, Sendable {
 ///
 /// Calls come from one thread at a time, block it, and leave it in the network namespace it came in. Where a namespace is
 /// named, its inode is checked first: `notFound` means that it is gone. Removing what is gone already is no error.
-public protocol HostNetwork: HostUplink, HostPorts, HostParents {
+public protocol HostNetwork: HostUplink, HostPorts, HostParents, HostNames {
   /// The network namespace the daemon works in.
   var own: NamespaceReference { get }
   /// Takes the daemon's namespace for as long as this value lives. `conflict` where another daemon has it.
@@ -127,12 +127,4 @@ public protocol HostNetwork: HostUplink, HostPorts, HostParents {
   func lowerBarrier(_ barrier: ForwardingBarrier) throws(ControlError)
   /// Lowers what an earlier daemon left and nobody in `barriers` needs.
   func removeBarriers(except barriers: [ForwardingBarrier]) throws(ControlError)
-
-  // MARK: Name servers
-
-  /// Writes the resolv.conf that `ip netns exec` shows in the namespace at `path`, where the namespace has a name and there is
-  /// no such file yet.
-  func writeNameServers(forNamespaceAt path: String) throws(ControlError)
-  func removeNameServers(forNamespaceAt path: String) throws(ControlError)
-  func nameServers(forNamespaceAt path: String) -> NameServers
 }

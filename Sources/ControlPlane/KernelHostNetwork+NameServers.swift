@@ -1,6 +1,7 @@
 import ControlModel
 import Foundation
 import Netlink
+import Wire
 
 /// What `ip netns exec NAME` binds over /etc/resolv.conf (ip-netns(8)): /etc/netns/NAME/resolv.conf.
 extension KernelHostNetwork {
@@ -14,24 +15,47 @@ extension KernelHostNetwork {
     return path == namespacePath(named: name) ? Self.configurationDirectory + "/" + name : nil
   }
 
-  public func writeNameServers(forNamespaceAt path: String) throws(ControlError) {
+  public func writeNameServers(_ servers: [IPAddress]?, forNamespaceAt path: String) throws(ControlError) {
     guard let directory = directory(forNamespaceAt: path) else { return }
     let file = directory + "/resolv.conf"
-    guard !FileManager.default.fileExists(atPath: file) else { return }
+    if let text = Self.text(of: file), !ResolverConfiguration.isOurs(text) { return }
+    let configuration =
+      if let servers { Self.ownConfiguration().asking(servers) } else { Self.reachableConfiguration() }
+    if Self.text(of: file) == configuration.text { return }
     do {
       try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-      try Data(Self.hostConfiguration().text.utf8).write(to: URL(filePath: file), options: .withoutOverwriting)
+      // In place: `ip netns exec` has bound the file itself over the one that its program reads.
+      try Data(configuration.text.utf8).write(to: URL(filePath: file))
     } catch {
       rmdir(directory)
       throw ControlError(.system, "write \(file): \(error.localizedDescription)")
     }
   }
 
-  private static func hostConfiguration() -> ResolverConfiguration {
+  private static func text(of file: String) -> String? {
+    FileManager.default.contents(atPath: file).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// As the host's programs read it.
+  private static func ownConfiguration() -> ResolverConfiguration {
+    ResolverConfiguration(text(of: hostResolvers[0]) ?? "")
+  }
+
+  public func changedResolvers() -> NameServers? {
+    let now = Self.ownConfiguration().nameServers
+    return resolvers.withLock { last in
+      guard last != now else { return nil }
+      last = now
+      return now
+    }
+  }
+
+  /// What is of use in other namespaces.
+  private static func reachableConfiguration() -> ResolverConfiguration {
     var last = ResolverConfiguration("")
     for path in hostResolvers {
-      guard let bytes = FileManager.default.contents(atPath: path) else { continue }
-      last = ResolverConfiguration(String(decoding: bytes, as: UTF8.self)).withoutLoopback
+      guard let text = text(of: path) else { continue }
+      last = ResolverConfiguration(text).withoutLoopback
       if !last.nameServers.servers.isEmpty { break }
     }
     return last
@@ -40,10 +64,8 @@ extension KernelHostNetwork {
   public func removeNameServers(forNamespaceAt path: String) throws(ControlError) {
     guard let directory = directory(forNamespaceAt: path) else { return }
     let file = directory + "/resolv.conf"
-    if let bytes = FileManager.default.contents(atPath: file) {
-      // An empty one was being written when the daemon was killed.
-      let isOurs = bytes.isEmpty || String(decoding: bytes, as: UTF8.self).hasPrefix(ResolverConfiguration.mark)
-      guard isOurs else { return }
+    if let text = Self.text(of: file) {
+      guard ResolverConfiguration.isOurs(text) else { return }
       do {
         try FileManager.default.removeItem(atPath: file)
       } catch {
@@ -56,8 +78,8 @@ extension KernelHostNetwork {
 
   public func nameServers(forNamespaceAt path: String) -> NameServers {
     guard let directory = directory(forNamespaceAt: path),
-      let bytes = FileManager.default.contents(atPath: directory + "/resolv.conf")
+      let text = Self.text(of: directory + "/resolv.conf")
     else { return NameServers() }
-    return ResolverConfiguration(String(decoding: bytes, as: UTF8.self)).nameServers
+    return ResolverConfiguration(text).nameServers
   }
 }

@@ -18,6 +18,8 @@ public final class KernelHostNetwork: HostNetwork {
   let filter = Mutex<KernelUplink?>(nil)
   /// By the network's id.
   let parents = Mutex<[String: KernelParentHolder]>([:])
+  /// As they were last asked for.
+  let resolvers = Mutex<NameServers?>(nil)
   /// From the first published port on.
   let relay = Mutex<Relay?>(nil)
 

@@ -49,6 +49,8 @@ public enum Limits {
   public static let outboundPortRanges = 16
   /// Ranges, or single ports, of all endpoints together. Ports of a range do not count.
   public static let publications = 65_536
+  /// Ports of a published range that the name server knows as services.
+  public static let servicesPerPublication = 64
   /// How many ports are tried where the host's is to be chosen and programs of the host have taken some.
   public static let chosenPortAttempts = 256
   /// Routes of the host that the data plane is told of.

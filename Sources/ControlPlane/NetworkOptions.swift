@@ -16,20 +16,21 @@ struct NetworkOptions {
   static let gatewayModeIPv6Key = "com.docker.network.bridge.gateway_mode_ipv6"
   static let nat66Key = "org.martlet.nat66"
   static let prefix6Key = "org.martlet.nptv6"
+  static let namesKey = "org.martlet.names"
   static let parentKey = "parent"
   static let macvlanModeKey = "macvlan_mode"
   static let ipvlanModeKey = "ipvlan_mode"
   static let ipvlanFlagKey = "ipvlan_flag"
   private static let ofBridge = [
     mtuKey, interfacePrefixKey, gatewayInterfaceKey, inhibitIPv4Key, enableICCKey, masqueradeKey, hostIPv4Key,
-    hostIPv6Key, hostBindingKey, gatewayModeIPv4Key, gatewayModeIPv6Key, nat66Key, prefix6Key,
+    hostIPv6Key, hostBindingKey, gatewayModeIPv4Key, gatewayModeIPv6Key, nat66Key, prefix6Key, namesKey,
   ]
 
   static func known(to driver: Driver) -> [String] {
     switch driver {
     case .bridge: ofBridge
-    case .macvlan: [mtuKey, interfacePrefixKey, parentKey, macvlanModeKey]
-    case .ipvlan: [mtuKey, interfacePrefixKey, parentKey, ipvlanModeKey, ipvlanFlagKey]
+    case .macvlan: [mtuKey, interfacePrefixKey, namesKey, parentKey, macvlanModeKey]
+    case .ipvlan: [mtuKey, interfacePrefixKey, namesKey, parentKey, ipvlanModeKey, ipvlanFlagKey]
     case .none, .host: []
     }
   }
@@ -44,6 +45,9 @@ struct NetworkOptions {
   var inhibitsIPv4 = false
   /// false: endpoints reach the gateway, and not each other.
   var connectsEndpoints = true
+
+  /// Sandboxes resolve each other's names; nil: as the network's kind has it.
+  var names: Bool?
 
   /// Sources are translated where the gateway mode says so.
   var masquerades = true
@@ -93,6 +97,7 @@ struct NetworkOptions {
         try Name.checkInterface(value)
         gatewayInterface = value
       case Self.inhibitIPv4Key: inhibitsIPv4 = try Self.boolean(key, value)
+      case Self.namesKey: names = try Self.boolean(key, value)
       case Self.enableICCKey: connectsEndpoints = try Self.boolean(key, value)
       case Self.parentKey:
         try Name.checkInterface(value)

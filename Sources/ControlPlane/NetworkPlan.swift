@@ -6,6 +6,8 @@ struct PrefixInUse {
   var prefix: IPPrefix
   /// `network web`, or `a route of the host`.
   var owner: String
+  /// Promised to an engine for a network to come.
+  var isPool = false
 }
 
 /// What a request for a network comes to, checked against itself and against the prefixes in use. Nothing is changed by it.
@@ -16,18 +18,18 @@ struct NetworkPlan {
   private(set) var isMTUGiven = false
 
   init(
-    _ request: NetworkRequest, uplink: String? = nil, inUse: [PrefixInUse], created: String,
+    _ request: NetworkRequest, engineID: String? = nil, uplink: String? = nil, inUse: [PrefixInUse], created: String,
     ula: () throws(ControlError) -> IPPrefix
   ) throws(ControlError) {
     try Name.check(request.name, of: "network")
     let driver = try Self.driver(request.driver)
     let labels = request.labels ?? [:]
     try Name.checkLabels(labels)
-    let id = Identifier.random()
+    let id = engineID ?? Identifier.random()
     network = NetworkRecord(
       id: id, name: request.name, driver: driver, isInternal: false, mtu: Limits.defaultMTU,
       ageingSeconds: Limits.defaultAgeingSeconds, fdbLimit: Limits.defaultFDBLimit, gatewayMode: .nat, labels: labels,
-      options: [:], state: .creating, created: created)
+      options: [:], isEngines: engineID != nil, state: .creating, created: created)
     guard driver.hasSwitch else {
       try Self.refuseBridgeSettings(request, driver)
       return
@@ -48,8 +50,8 @@ struct NetworkPlan {
       (network.lanMode, network.parent, network.gatewayMode) = (plan.mode, plan.parent, .routed)
       try Self.checkLAN(request, driver, isRouted: plan.mode == nil)
     }
-    // On the LAN addresses are the LAN's to give, unless its subnet was told.
-    if network.parent == nil || request.subnets?.isEmpty == false {
+    // On the LAN addresses are the LAN's to give, unless its subnet was told; an engine tells of all there are.
+    if (network.parent == nil && engineID == nil) || request.subnets?.isEmpty == false {
       subnets = try SubnetPlan(request, networkID: id, inUse: inUse, ula: ula).subnets
     }
     if let outside = options.prefix6 {

@@ -50,6 +50,8 @@ struct NetworkRecord: StoredRecord, Equatable {
   var sharedMac: MACAddress?
   var labels: [String: String]
   var options: [String: String]
+  /// Made for an engine, which knows it by the same id.
+  var isEngines = false
   var state: RecordState
   var created: String
 }

@@ -4,7 +4,10 @@ import Wire
 /// A resolv.conf(5).
 struct ResolverConfiguration {
   /// The first line of files of ours: files without it are left alone.
-  static let mark = "# Made by martletd from the host's resolv.conf."
+  static let mark = "# Made by martletd"
+
+  /// An empty file was being written when the daemon was killed.
+  static func isOurs(_ text: String) -> Bool { text.isEmpty || text.hasPrefix(mark) }
 
   private(set) var nameServers = NameServers()
 
@@ -35,8 +38,15 @@ struct ResolverConfiguration {
     return copy
   }
 
+  /// With other servers, and what the host says of how to ask them.
+  func asking(_ servers: [IPAddress]) -> ResolverConfiguration {
+    var copy = self
+    copy.nameServers.servers = servers.map(\.description)
+    return copy
+  }
+
   var text: String {
-    var lines = [Self.mark]
+    var lines = [Self.mark + " from the host's resolv.conf."]
     if !nameServers.search.isEmpty { lines.append("search " + nameServers.search.joined(separator: " ")) }
     lines += nameServers.servers.map { "nameserver \($0)" }
     if !nameServers.options.isEmpty { lines.append("options " + nameServers.options.joined(separator: " ")) }

@@ -60,29 +60,75 @@ extension Store {
   func insert(
     _ endpoint: EndpointRecord, others: Set<IPAddress> = [], wish: (SubnetRecord) throws(ControlError) -> IPAddress?
   ) throws(ControlError) {
+    try write { database in try Self.insert(endpoint, others: others, wish: wish, database) }
+  }
+
+  /// An engine's, with the sandbox in which it is until it joins one.
+  func insert(
+    _ endpoint: EndpointRecord, in sandbox: SandboxRecord,
+    wish: (SubnetRecord) throws(ControlError) -> IPAddress?
+  ) throws(ControlError) {
     try write { database in
-      var endpoint = endpoint
-      try endpoint.insert(database)
-      guard endpoint.isAddressed else { return }
-      let subnets = try SubnetRecord.filter(sql: "network_id = ?", arguments: [endpoint.networkId]).fetchAll(database)
-      for var subnet in subnets {
-        let taken = try Self.takenAddresses(subnet, database).union(others)
-        let address: IPAddress
-        if let asked = try wish(subnet) {
-          try subnet.pool.check(asked, taken: taken)
-          address = asked
-        } else {
-          guard let next = subnet.pool.next(after: subnet.cursor, taken: taken) else {
-            throw ControlError(
-              .exhausted, "no address is left in \(subnet.pool.range): disconnect an endpoint, or use a larger subnet")
-          }
-          address = next
-          subnet.cursor = next
-          try subnet.update(database)
+      var sandbox = sandbox
+      try sandbox.insert(database)
+      try Self.insert(endpoint, others: [], wish: wish, database)
+    }
+  }
+
+  /// An endpoint that goes to another sandbox; `sandbox` was there for it alone.
+  func update(_ endpoint: EndpointRecord, leaving sandbox: SandboxRecord) throws(ControlError) {
+    try write { database in
+      try endpoint.update(database)
+      _ = try sandbox.delete(database)
+    }
+  }
+
+  /// The way back from that.
+  func update(_ endpoint: EndpointRecord, entering sandbox: SandboxRecord) throws(ControlError) {
+    try write { database in
+      var sandbox = sandbox
+      try sandbox.insert(database)
+      try endpoint.update(database)
+    }
+  }
+
+  func endpoint(network: String, address: IPAddress) throws(ControlError) -> EndpointRecord? {
+    try read { database in
+      let filter = """
+        network_id = ? AND id IN (SELECT endpoint_id FROM endpoint_addresses WHERE address = ?)
+        """
+      return try EndpointRecord.filter(sql: filter, arguments: [network, address]).fetchOne(database)
+    }
+  }
+
+  private static func insert(
+    _ endpoint: EndpointRecord, others: Set<IPAddress>, wish: (SubnetRecord) throws(ControlError) -> IPAddress?,
+    _ database: Database
+  ) throws {
+    var endpoint = endpoint
+    try endpoint.insert(database)
+    guard endpoint.isAddressed else { return }
+    let subnets = try SubnetRecord.filter(sql: "network_id = ?", arguments: [endpoint.networkId]).fetchAll(database)
+    for var subnet in subnets {
+      let taken = try Self.takenAddresses(subnet, database).union(others)
+      let address: IPAddress
+      if let asked = try wish(subnet) {
+        try subnet.pool.check(asked, taken: taken)
+        address = asked
+      } else if endpoint.isEngines {
+        // The engine has given it none in this family.
+        continue
+      } else {
+        guard let next = subnet.pool.next(after: subnet.cursor, taken: taken) else {
+          throw ControlError(
+            .exhausted, "no address is left in \(subnet.pool.range): disconnect an endpoint, or use a larger subnet")
         }
-        var row = EndpointAddressRecord(endpointId: endpoint.id, subnetId: subnet.id!, address: address)
-        try row.insert(database)
+        address = next
+        subnet.cursor = next
+        try subnet.update(database)
       }
+      var row = EndpointAddressRecord(endpointId: endpoint.id, subnetId: subnet.id!, address: address)
+      try row.insert(database)
     }
   }
 

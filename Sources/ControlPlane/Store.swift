@@ -159,6 +159,7 @@ final class Store {
 
   /// A pool is what an engine was promised for a network to come; its addresses are those that it was given one by one.
   private static let engineSchema = """
+    ALTER TABLE networks ADD COLUMN is_engines BOOLEAN NOT NULL DEFAULT FALSE;
     ALTER TABLE endpoints ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';
     ALTER TABLE endpoints ADD COLUMN is_engines BOOLEAN NOT NULL DEFAULT FALSE;
     CREATE TABLE pools (

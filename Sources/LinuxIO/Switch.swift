@@ -134,6 +134,7 @@ public final class Switch: Sendable {
       throw error
     }
     self.members = members
+    options.livenessProbe?.watch(channels)
   }
 
   /// Ends the workers and closes every port's descriptors; persistent TAPs stay. Nothing may be asked afterwards.

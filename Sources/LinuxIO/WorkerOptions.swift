@@ -26,6 +26,8 @@ public struct WorkerOptions: Sendable, Equatable {
   /// Sends small UDP frames of one flow as one segmented frame.
   public var coalescesUDP = true
   public var readMode = ReadMode.automatic
+  /// Told of the workers, so that it can ask them.
+  public var livenessProbe: LivenessProbe?
 
   public init() {}
 }

@@ -10,6 +10,8 @@ struct Configuration: Equatable {
   static let defaultPath = "/etc/martlet/martlet.yaml"
   static let defaultStateDirectory = "/var/lib/martlet"
   static let defaultRunDirectory = "/run/martlet"
+  /// Docker looks for plugins in this directory, and calls them by the socket's name.
+  static let defaultDockerPluginPath = "/run/docker/plugins/martlet.sock"
   static let logLevelNames = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
 
   /// Bytes of a configuration file: far beyond one that names every key.
@@ -24,6 +26,16 @@ struct Configuration: Equatable {
   private(set) var workers = Switch.defaultWorkerCount
   private(set) var spinMicroseconds = Int(WorkerOptions().spinMicroseconds)
   private(set) var napMicroseconds = Int(WorkerOptions().napMicroseconds)
+  private(set) var dockerPlugin = DockerPlugin.whereItCanBe
+
+  /// Where Docker finds its plugin.
+  enum DockerPlugin: Equatable {
+    case off
+    /// At the default path, unless another daemon has it or the directory cannot be made.
+    case whereItCanBe
+    /// There, or the daemon does not start.
+    case path(String)
+  }
 
   var socketPath: String { givenSocketPath ?? runDirectory + "/martlet.sock" }
 
@@ -61,11 +73,7 @@ struct Configuration: Equatable {
     switch key {
     case "state-dir": stateDirectory = try Self.path(value, origin)
     case "run-dir": runDirectory = try Self.path(value, origin)
-    case "socket":
-      givenSocketPath = try Self.path(value, origin)
-      guard value.utf8.count <= UnixSocketAddress.pathBytesMax else {
-        throw ControlError(.invalid, "\(origin): a socket's path has at most \(UnixSocketAddress.pathBytesMax) bytes")
-      }
+    case "socket": givenSocketPath = try Self.socketPath(value, origin)
     case "log-level":
       guard let level = Logger.Level(rawValue: value) else {
         throw ControlError(.invalid, "\(origin): no log level \(value): there are \(Self.logLevelNames)")
@@ -74,14 +82,24 @@ struct Configuration: Equatable {
     case "workers": workers = try Self.number(value, in: Self.workerRange, origin)
     case "spin-us": spinMicroseconds = try Self.number(value, in: Self.waitMicrosecondsRange, origin)
     case "nap-us": napMicroseconds = try Self.number(value, in: Self.waitMicrosecondsRange, origin)
-    case "docker-plugin", "metrics":
-      guard value == "off" || value == "false" else {
-        let what = key == "metrics" ? "the metrics endpoint" : "the Docker plugin"
-        throw ControlError(.unsupported, "\(origin): \(what) is not built yet: leave it out, or say off")
+    case "docker-plugin": dockerPlugin = isOff(value) ? .off : .path(try Self.socketPath(value, origin))
+    case "metrics":
+      guard isOff(value) else {
+        throw ControlError(.unsupported, "\(origin): the metrics endpoint is not built yet: leave it out, or say off")
       }
     default:
       throw ControlError(.invalid, "\(origin): no key \(key): there are \(Self.keys.joined(separator: ", "))")
     }
+  }
+
+  /// YAML reads `off` as a truth value, and some write it as one.
+  private func isOff(_ value: String) -> Bool { value == "off" || value == "false" }
+
+  private static func socketPath(_ value: String, _ origin: String) throws(ControlError) -> String {
+    guard value.utf8.count <= UnixSocketAddress.pathBytesMax else {
+      throw ControlError(.invalid, "\(origin): a socket's path has at most \(UnixSocketAddress.pathBytesMax) bytes")
+    }
+    return try path(value, origin)
   }
 
   private static func path(_ value: String, _ origin: String) throws(ControlError) -> String {
@@ -152,6 +170,15 @@ extension Configuration {
 
 /// As the file would say it.
 extension Configuration: CustomStringConvertible {
+  /// The default is no promise: said in the file, it would be one.
+  private var dockerPluginLine: String {
+    switch dockerPlugin {
+    case .off: "docker-plugin: off"
+    case .path(let path): "docker-plugin: \(path)"
+    case .whereItCanBe: "# docker-plugin: \(Self.defaultDockerPluginPath)"
+    }
+  }
+
   var description: String {
     """
     state-dir: \(stateDirectory)
@@ -161,6 +188,7 @@ extension Configuration: CustomStringConvertible {
     workers: \(workers)
     spin-us: \(spinMicroseconds)
     nap-us: \(napMicroseconds)
+    \(dockerPluginLine)
 
     """
   }

@@ -1,6 +1,7 @@
 import ControlAPI
 import ControlModel
 import ControlPlane
+import DNS
 import Dispatch
 import Glibc
 import LinuxIO
@@ -21,26 +22,59 @@ struct Daemon {
   func run() throws(ControlError) {
     // Before any thread starts, so that each has the signals blocked that the sources below wait for.
     let stop = StopRequest()
+    var sockets = try ActivatedSockets.take()
     try MachineCheck.run()
     MachineCheck.raiseDescriptorLimit(logger)
     try configuration.makeRunDirectory()
-    let dataPlane = try SwitchDataPlane(workers: configuration.workers, configuration.workerOptions)
+    ServiceManager.notify("STATUS=taking up what an earlier daemon left", logger)
+    let workers = LivenessProbe()
+    var options = configuration.workerOptions
+    options.livenessProbe = workers
+    let dataPlane = try SwitchDataPlane(workers: configuration.workers, options)
     defer { dataPlane.stop() }
+    let names = NameServer(logger: logger)
+    defer { names.stop() }
     let controlPlane = try ControlPlane(
-      dataPlane: dataPlane, host: try KernelHostNetwork(), stateDirectory: configuration.stateDirectory, logger: logger)
+      dataPlane: dataPlane, host: try KernelHostNetwork(), names: names,
+      stateDirectory: configuration.stateDirectory, logger: logger)
     controlPlane.onShutdown { stop.request("a client's shutdown") }
+    let docker = try DockerPlugin.start(
+      configuration.dockerPlugin, sockets.take(.dockerPlugin), driver: controlPlane, logger: logger)
+    defer { docker?.stop() }
     let server = ControlServer(service: controlPlane, logger: logger)
-    try server.start(socketPath: configuration.socketPath)
-    logger.info("serving \(configuration.socketPath)", metadata: ["workers": "\(configuration.workers)"])
-    ServiceManager.notify("READY=1", logger)
+    let path = try start(server, sockets.take(.control))
+    logger.info("serving \(path)", metadata: ["workers": "\(configuration.workers)"])
+    let watchdog = Watchdog.ofServiceManager(logger) {
+      workers.awaitWorkers()
+      // Any call would do: each takes the control plane's lock; this one reads the store as well. That it fails is no hang.
+      _ = try? controlPlane.sessionTimeouts()
+    }
+    ServiceManager.notify("READY=1\nSTATUS=serving \(path)", logger)
     print("ready")
     fflush(nil)
 
     let reason = stop.wait()
     logger.info("stopping on \(reason)")
-    ServiceManager.notify("STOPPING=1", logger)
+    ServiceManager.notify("STOPPING=1\nSTATUS=stopping on \(reason)", logger)
+    watchdog?.stop()
     server.stop()
+    docker?.stop()
     controlPlane.stop()
+  }
+
+  /// Serves the socket that systemd has handed over, else one of our own; its path.
+  private func start(_ server: ControlServer, _ activated: ActivatedSockets.Socket?) throws(ControlError) -> String {
+    guard let activated else {
+      try server.start(socketPath: configuration.socketPath)
+      return configuration.socketPath
+    }
+    if activated.path != configuration.socketPath {
+      logger.warning(
+        "not serving \(configuration.socketPath), which the configuration names: the service manager has opened \(activated.path)"
+      )
+    }
+    try server.start(inherited: activated.descriptor, name: activated.path)
+    return activated.path
   }
 }
 

@@ -30,11 +30,16 @@ import Glibc
   @Option(help: ArgumentHelp("\(Configuration.logLevelNames). (default: info)", valueName: "level"))
   var logLevel: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The Unix socket at which Docker finds its network driver, or off. (default: \(Configuration.defaultDockerPluginPath), where it can be had)",
+      valueName: "path"))
+  var dockerPlugin: String?
+
   @Flag(help: "Checks the configuration, says what it comes to, and ends.")
   var checkConfig = false
 
   // Named in the contract, not built yet: refused with a reason, unless off.
-  @Option(help: .hidden) var dockerPlugin: String?
   @Option(help: .hidden) var metrics: String?
 
   func run() throws {

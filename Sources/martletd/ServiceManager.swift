@@ -6,9 +6,12 @@ import SystemCalls
 /// nothing is told.
 enum ServiceManager {
   static func notify(_ state: String, _ logger: Logger) {
-    guard let path = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }), !path.isEmpty else { return }
+    guard let path = variable("NOTIFY_SOCKET"), !path.isEmpty else { return }
     if let error = send(state, to: path) { logger.warning("\(error)") }
   }
+
+  /// What it has set for this process.
+  static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
   /// `@` at the front of `path` stands for the zero byte of an abstract address (unix(7)).
   static func send(_ state: String, to path: String) -> Errno? {

@@ -1,6 +1,7 @@
 import ControlModel
 import Dispatch
 import Glibc
+import HTTPService
 import Support
 import Testing
 

@@ -2,6 +2,7 @@ import ControlClient
 import ControlModel
 import Dispatch
 import Glibc
+import HTTPService
 import Support
 import Synchronization
 import Testing

@@ -1,4 +1,5 @@
 import ControlModel
+import HTTPService
 import Support
 import Testing
 

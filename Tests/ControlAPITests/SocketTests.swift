@@ -2,6 +2,7 @@ import ControlClient
 import ControlModel
 import Dispatch
 import Glibc
+import HTTPService
 import Logging
 import Support
 import Testing
@@ -71,6 +72,25 @@ import Testing
     defer { second.stop() }
     server.stop()
     #expect(try ControlClient(socketPath: path).version() == Version.current)
+  }
+
+  /// A service manager's: it goes on listening when the daemon has ended, and its file stays.
+  @Test func inheritedSocketIsServedAndStays() throws {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    #expect(try UnixSocketAddress(path: path).bind(descriptor) == 0)
+    #expect(listen(descriptor, 8) == 0)
+    for _ in 0..<2 {
+      try server.start(inherited: dup(descriptor), name: path)
+      #expect(try ControlClient(socketPath: path).version() == Version.current)
+      server.stop()
+      #expect(exists(path))
+    }
+    let waiting = try RawClient(path)
+    waiting.send("GET /v1/version HTTP/1.1\r\nConnection: close\r\n\r\n")
+    try server.start(inherited: dup(descriptor), name: path)
+    defer { server.stop() }
+    #expect(try #require(waiting.readToEnd()).hasPrefix("HTTP/1.1 200 OK\r\n"))
   }
 
   @Test func otherFilesAreLeftAlone() throws {

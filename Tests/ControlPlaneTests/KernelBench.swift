@@ -37,9 +37,11 @@ final class KernelBench {
   }
 
   func start() throws {
-    let host = try KernelHostNetwork(ownNamespace: "/run/netns/" + hostName)
-    controlPlane = try ControlPlane(
-      dataPlane: dataPlane, host: host, stateDirectory: directory + "/state", logger: Bench.silent)
+    controlPlane = try whenFree { () throws(ControlError) in
+      let host = try KernelHostNetwork(ownNamespace: "/run/netns/" + hostName)
+      return try ControlPlane(
+        dataPlane: dataPlane, host: host, stateDirectory: directory + "/state", logger: Bench.silent)
+    }
   }
 
   func stop() throws {

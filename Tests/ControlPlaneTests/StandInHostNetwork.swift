@@ -35,7 +35,10 @@ final class StandInHostNetwork: HostNetwork {
     /// Gateways by inode.
     var defaultRoutes: [UInt64: [IPAddress: String]] = [:]
     var barriers: [String: ForwardingBarrier] = [:]
-    var nameServers: Set<String> = []
+    /// By the namespace's path.
+    var nameServers: [String: [String]] = [:]
+    /// Programs have port 53 there.
+    var nameTakers: Set<IPAddress> = []
     var forgotten: [IPAddress] = []
     var routed: [IPPrefix] = []
     var uplink = UplinkState()
@@ -81,6 +84,13 @@ final class StandInHostNetwork: HostNetwork {
       state.interfaces[inode] = ["lo": Interface()]
     }
     return inode
+  }
+
+  /// A namespace that somebody else takes away.
+  func loseNamespace(_ path: String) {
+    edit { state in
+      if let inode = state.namespaces.removeValue(forKey: path) { state.interfaces[inode] = nil }
+    }
   }
 
   func interface(_ name: String, in path: String) -> Interface? {
@@ -303,17 +313,28 @@ final class StandInHostNetwork: HostNetwork {
 
   // MARK: Name servers
 
-  func writeNameServers(forNamespaceAt path: String) throws(ControlError) {
+  func writeNameServers(_ servers: [IPAddress]?, forNamespaceAt path: String) throws(ControlError) {
     try step("writeNameServers") { state throws(ControlError) in
-      if path.hasPrefix("/named/") { state.nameServers.insert(path) }
+      if path.hasPrefix("/named/") { state.nameServers[path] = servers?.map(\.description) ?? ["192.0.2.53"] }
     }
   }
 
+  func openNameSockets(at address: IPAddress, in namespace: NamespaceReference) throws(ControlError) -> NameSockets {
+    try step("openNameSockets", namespace) { state throws(ControlError) in
+      if state.nameTakers.contains(address) { throw ControlError(.conflict, "port 53 is taken") }
+    }
+    return NameSockets(
+      datagrams: FileDescriptor(owning: try descriptor().release()[0]),
+      streams: FileDescriptor(owning: try descriptor().release()[0]))
+  }
+
+  func changedResolvers() -> NameServers? { nil }
+
   func removeNameServers(forNamespaceAt path: String) throws(ControlError) {
-    _ = try step("removeNameServers") { state throws(ControlError) in state.nameServers.remove(path) }
+    _ = try step("removeNameServers") { state throws(ControlError) in state.nameServers.removeValue(forKey: path) }
   }
 
   func nameServers(forNamespaceAt path: String) -> NameServers {
-    NameServers(servers: state.nameServers.contains(path) ? ["192.0.2.53"] : [])
+    NameServers(servers: state.nameServers[path] ?? [])
   }
 }

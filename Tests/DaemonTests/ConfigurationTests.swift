@@ -25,7 +25,7 @@ import Testing
       docker-plugin: off
       """)
     #expect(configuration.stateDirectory == "/srv/martlet" && configuration.socketPath == "/srv/run/martlet.sock")
-    #expect(configuration.logLevel == .debug && configuration.workers == 2)
+    #expect(configuration.logLevel == .debug && configuration.workers == 2 && configuration.dockerPlugin == .off)
     #expect(configuration.workerOptions.spinMicroseconds == 0 && configuration.workerOptions.napMicroseconds == 10)
   }
 
@@ -34,8 +34,10 @@ import Testing
   }
 
   @Test func whatItSaysOfItselfReadsBack() throws {
-    let configuration = try read("workers: 3\nsocket: /tmp/a.sock\n")
-    #expect(try read(configuration.description) == configuration)
+    for docker in ["", "docker-plugin: off\n", "docker-plugin: /tmp/plugin.sock\n"] {
+      let configuration = try read("workers: 3\nsocket: /tmp/a.sock\n" + docker)
+      #expect(try read(configuration.description) == configuration)
+    }
   }
 
   @Test(arguments: [
@@ -45,7 +47,8 @@ import Testing
     ("state-dir: [a, b]", "martlet.yaml:1: a plain"), ("- a\n- b\n", "a mapping"), ("a: b: c", "martlet.yaml"),
     ("state-dir: \"open", "martlet.yaml"), ("workers: 1\nworkers: 2\n", "martlet.yaml"),
     ("socket: /" + String(repeating: "x", count: 200), "107"), ("log-level: loud", "no log level loud"),
-    ("metrics: 127.0.0.1:9100", "not built yet"), ("docker-plugin: /run/x.sock", "not built yet"),
+    ("metrics: 127.0.0.1:9100", "not built yet"), ("docker-plugin: on", "absolute path"),
+    ("docker-plugin: /" + String(repeating: "x", count: 200), "107"),
   ]) func refuses(text: String, reason: String) {
     do {
       _ = try read(text)
@@ -63,6 +66,51 @@ import Testing
     #expect(configuration == Configuration())
     #expect(throws: ControlError.self) { try configuration.read(file: "/nonexistent/martlet.yaml", mustExist: true) }
   }
+}
+
+/// The file that is installed: it says what there is, and sets nothing.
+@Suite struct ExampleConfigurationTests {
+  /// The lines of packaging/martlet.yaml.
+  private let lines: [Substring]
+
+  init() throws {
+    let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
+    let text = try #require(Self.contents(root + "/packaging/martlet.yaml"))
+    lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+  }
+
+  private static func contents(_ path: String) -> String? {
+    guard let file = fopen(path, "re") else { return nil }
+    defer { fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: Configuration.fileSizeMax)
+    return String(decoding: bytes[..<fread(&bytes, 1, bytes.count, file)], as: UTF8.self)
+  }
+
+  /// `#key: value`, with the line's number; what is said in words has a space behind the hash.
+  private var settings: [(index: Int, key: String, value: String)] {
+    lines.enumerated().compactMap { index, line in
+      guard line.hasPrefix("#"), !line.hasPrefix("# ") else { return nil }
+      let words = line.dropFirst().split(separator: ": ", maxSplits: 1)
+      return words.count == 2 ? (index, String(words[0]), String(words[1])) : nil
+    }
+  }
+
+  @Test func everyKeyIsThereWithWhatItDoes() {
+    #expect(settings.map(\.key) == Configuration.keys)
+    for setting in settings { #expect(lines[setting.index - 1].hasPrefix("# "), "\(setting.key)") }
+  }
+
+  @Test func everyValueIsTheDefault() throws {
+    var configuration = Configuration()
+    for (_, key, value) in settings { try configuration.set(key, to: value, from: key) }
+    // That of the machine.
+    try configuration.set("workers", to: "\(Configuration().workers)", from: "workers")
+    // The default gives way; said in the file, it must be had.
+    let said = Configuration().description.split(separator: "# docker-plugin").joined(separator: "docker-plugin")
+    #expect(configuration.description == said)
+  }
+
+  @Test func nothingIsSet() { #expect(lines.allSatisfy { $0.isEmpty || $0.hasPrefix("#") }) }
 }
 
 @Suite struct DaemonPartsTests {

@@ -1,4 +1,6 @@
 import Datapath
+import Dispatch
+import Foundation
 import Glibc
 import Testing
 import Wire
@@ -125,6 +127,33 @@ import Wire
     a = nil
     #expect(await lost.first { _ in true } == port)
     fabric.removePort(port)
+  }
+
+  @Test func `the probe waits for each worker`() throws {
+    var options = Self.options()
+    let probe = LivenessProbe()
+    options.livenessProbe = probe
+    let fabric = try Switch(workers: min(2, Switch.processorCount), options)
+    defer { fabric.stop() }
+    probe.awaitWorkers()
+    let last = fabric.workerCount - 1
+    let (entered, hang, answered) = (
+      DispatchSemaphore(value: 0), DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)
+    )
+    Thread.detachNewThread {
+      fabric.ask(last) { _ in
+        entered.signal()
+        hang.wait()
+      }
+    }
+    entered.wait()
+    Thread.detachNewThread {
+      probe.awaitWorkers()
+      answered.signal()
+    }
+    #expect(answered.wait(timeout: .now() + 0.1) == .timedOut)
+    hang.signal()
+    #expect(answered.wait(timeout: .now() + 10) == .success)
   }
 
   /// Two ports of two queues each: what comes in by the second queue is decided by the second worker.

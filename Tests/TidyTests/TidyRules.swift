@@ -43,20 +43,21 @@ enum TidyRules {
     "UplinkFilter": ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
     "embed-bpf": [],
     "Relay": ["Wire", "SystemCalls", "CLinux"],
+    "DNS": ["Wire", "SystemCalls", "CLibldns", "Logging", "NIOCore", "NIOPosix"],
     "ControlModel": [],
     "ControlPlane": [
-      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "SystemCalls", "CLinux",
+      "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
       "ControlModel", "Logging", "GRDB",
     ],
-    "ControlAPI": [
-      "ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers",
-    ],
+    "HTTPService": ["ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"],
+    "ControlAPI": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
+    "DockerDriver": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
     "ControlClient": ["ControlModel", "CLinux"],
     "CNI": ["ControlModel", "Netlink", "SystemCalls", "Wire"],
     "Netavark": ["CNI", "ControlModel", "Wire"],
     "martletd": [
-      "ControlPlane", "ControlAPI", "ControlModel", "LinuxIO", "SystemCalls", "CLinux", "ArgumentParser", "Logging",
-      "Yams",
+      "ControlPlane", "ControlAPI", "DNS", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", "CLinux",
+      "ArgumentParser", "Logging", "Yams",
     ],
     "martlet": ["ControlClient", "ControlModel", "SystemCalls", "CLinux", "ArgumentParser"],
     "martlet-cni": ["CNI", "ControlClient", "ControlModel"],
@@ -71,7 +72,7 @@ enum TidyRules {
   /// All that the data path may import of the toolchain: memory and atomics.
   static let pureLibraries: Set<String> = ["Glibc", "Synchronization"]
   /// Beside the data path, those that need no Foundation.
-  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "Relay", "SystemCalls", "UplinkFilter"]
+  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "Relay", "SystemCalls", "UplinkFilter", "DNS"]
 }
 
 extension TidyRules {

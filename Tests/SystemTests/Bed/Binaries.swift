@@ -12,7 +12,7 @@ enum Binaries {
   }
 
   /// The test bundle's executable stands beside them.
-  private static func directory() throws -> String {
+  static func directory() throws -> String {
     if let given = getenv("MARTLET_BINARIES") { return String(cString: given) }
     guard let resolved = realpath("/proc/self/exe", nil) else { throw Failure("cannot read /proc/self/exe") }
     defer { free(resolved) }

@@ -33,7 +33,7 @@ final class Daemon {
     try namespace.start(
       wrapper + [
         Binaries.path("martletd"), "--config", configurationPath, "--state-dir", stateDirectory, "--socket", socket,
-        "--run-dir", runDirectory,
+        "--run-dir", runDirectory, "--docker-plugin", "off",
       ])
   }
 
@@ -84,6 +84,7 @@ final class Daemon {
   }
 
   var log: String { program?.complaintSoFar ?? "" }
+  var output: String { program?.outputSoFar ?? "" }
 
   /// Its resident set, as proc(5) says it.
   var residentKilobytes: Int {

@@ -47,6 +47,7 @@ class Martlet(Contender):
     def start_daemon(self):
         places = {"--state-dir": "state", "--socket": "sock", "--run-dir": "run"}
         arguments = [word for flag, name in places.items() for word in (flag, str(self.directory / name))]
+        arguments += ["--docker-plugin", "off"]  # the machine has one place for it
         self.switch = self.create_namespace(f"{self.stem}-switch")
         if self.workers is not None:
             configuration = self.directory / "martlet.yaml"

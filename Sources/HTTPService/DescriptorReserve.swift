@@ -14,11 +14,13 @@ final class DescriptorReserve: ChannelInboundHandler {
   private static let refusalsMax = 128
 
   private let listener: Int32
+  private let refusal: [UInt8]
   private var reserve: Int32
 
   /// - Parameter listener: the descriptor that listens, which must outlive the handler.
-  init(listener: Int32) {
+  init(listener: Int32, responder: any Responder) {
     self.listener = listener
+    refusal = Self.refusal(by: responder)
     reserve = Self.open()
   }
 
@@ -34,12 +36,11 @@ final class DescriptorReserve: ChannelInboundHandler {
   }
 
   private func refuseWaiting() {
-    let answer = Self.refusal
     for _ in 0..<Self.refusalsMax {
       let connection = accept4(
         listener, __SOCKADDR_ARG(__sockaddr__: nil), nil, Int32(SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue))
       guard connection >= 0 else { return }
-      _ = send(connection, answer, answer.count, Int32(MSG_NOSIGNAL))
+      _ = send(connection, refusal, refusal.count, Int32(MSG_NOSIGNAL))
       // What the client sent must be taken, or closing would reset the connection under the answer.
       shutdown(connection, Int32(SHUT_WR))
       var request = [UInt8](repeating: 0, count: 4096)
@@ -50,13 +51,13 @@ final class DescriptorReserve: ChannelInboundHandler {
 
   private static func open() -> Int32 { Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC) }
 
-  private static let refusal: [UInt8] = {
+  private static func refusal(by responder: any Responder) -> [UInt8] {
     let error = ControlError(
       .exhausted, "the daemon has no file descriptor left: raise its limit (LimitNOFILE=, ulimit -n)")
-    let body = Answer(error).body
+    let answer = responder.refusal(error, status: .serviceUnavailable)
     let head =
-      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-      + "Content-Length: \(body.count)\r\nConnection: close\r\n\r\n"
-    return Array(head.utf8) + body
-  }()
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: \(answer.contentType)\r\n"
+      + "Content-Length: \(answer.body.count)\r\nConnection: close\r\n\r\n"
+    return Array(head.utf8) + answer.body
+  }
 }

@@ -1,15 +1,17 @@
 import NIOCore
 
 /// What one client, or all of them, may take from the daemon.
-struct ServerLimits: Sendable {
-  var bodyBytesMax = 1 << 20
+public struct ServerLimits: Sendable {
+  public var bodyBytesMax = 1 << 20
   /// Of all header fields, and of the request's target.
-  var headerBytesMax = 16 << 10
-  var headerFieldsMax = 64
+  public var headerBytesMax = 16 << 10
+  public var headerFieldsMax = 64
   /// Further connections are told so and closed. Each takes one descriptor.
-  var connectionsMax = 128
+  public var connectionsMax = 128
   /// For a whole request to come in, for an answer to be taken, and between two requests.
-  var clientPatience = TimeAmount.seconds(60)
+  public var clientPatience = TimeAmount.seconds(60)
   /// For the answers under way when the server stops.
-  var stopPatience = TimeAmount.seconds(5)
+  public var stopPatience = TimeAmount.seconds(5)
+
+  public init() {}
 }

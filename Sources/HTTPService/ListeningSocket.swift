@@ -6,21 +6,29 @@ import Glibc
 struct ListeningSocket: Sendable {
   /// Read and write for owner and group: who may connect is who may command the switch (unix(7)).
   private static let mode: mode_t = 0o660
-  private static let directoryMode: mode_t = 0o755
   /// Connections that wait to be accepted.
   private static let backlog: Int32 = 128
 
   /// Whoever takes it over (NIO) closes it.
   let descriptor: Int32
-  private let path: String
-  /// Tells our file from another's that took its place.
-  private let device: dev_t
-  private let inode: ino_t
+  /// nil: somebody else's, who keeps it.
+  private let file: File?
+
+  /// Device and inode tell our file from another's that took its place.
+  private struct File {
+    let path: String
+    let device: dev_t
+    let inode: ino_t
+  }
+
+  /// One that listens already.
+  init(inherited descriptor: Int32) { (self.descriptor, file) = (descriptor, nil) }
 
   /// Replaces the file a dead daemon left behind; refuses where a living one listens, or where the file is no socket.
-  init(path: String) throws(ControlError) {
+  /// Directories that it makes on the way have `directoryMode`.
+  init(path: String, directoryMode: mode_t) throws(ControlError) {
     let address = try UnixSocketAddress(path: path)
-    try Self.makeParent(of: path)
+    try Self.makeParent(of: path, directoryMode)
     try Self.clear(address)
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw Self.failure("cannot make a socket", errno) }
@@ -36,16 +44,18 @@ struct ListeningSocket: Sendable {
       if status.st_ino != 0 { unlink(path) }
       throw Self.failure("cannot listen at \(path)", failed)
     }
-    (self.descriptor, self.path, device, inode) = (descriptor, path, status.st_dev, status.st_ino)
+    self.descriptor = descriptor
+    file = File(path: path, device: status.st_dev, inode: status.st_ino)
   }
 
-  /// Takes the file away, unless another daemon's has taken its place.
+  /// Takes the file away, unless it was inherited or another daemon's has taken its place.
   func unlinkFile() {
+    guard let file else { return }
     var status = stat()
-    if lstat(path, &status) == 0, status.st_dev == device, status.st_ino == inode { unlink(path) }
+    if lstat(file.path, &status) == 0, status.st_dev == file.device, status.st_ino == file.inode { unlink(file.path) }
   }
 
-  private static func makeParent(of path: String) throws(ControlError) {
+  private static func makeParent(of path: String, _ directoryMode: mode_t) throws(ControlError) {
     for (index, character) in zip(path.indices, path) where character == "/" && index > path.startIndex {
       let directory = String(path[..<index])
       if mkdir(directory, directoryMode) == 0 {

@@ -5,7 +5,7 @@ import NIOHTTP1
 import NIOPosix
 
 /// One client's connection, after NIO's HTTP decoder and its pipeline handler, which lets the next request in only when the
-/// last one's answer is written. All state belongs to the connection's event loop; the service runs on `worker`.
+/// last one's answer is written. All state belongs to the connection's event loop; the responder runs on `worker`.
 ///
 /// A timer runs whenever we wait for the client (for a request, the rest of one, or for it to take an answer) and never while
 /// it waits for us: neither a client that dawdles nor one that goes away keeps a connection.
@@ -21,8 +21,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     case closing
   }
 
-  private let router: Router
-  private let service: any ControlService
+  private let responder: any Responder
   private let worker: NIOThreadPool
   private let limits: ServerLimits
   private let logger: Logger
@@ -35,11 +34,9 @@ final class ConnectionHandler: ChannelInboundHandler {
   private var deadline: Scheduled<Void>?
 
   init(
-    router: Router, service: any ControlService, worker: NIOThreadPool, limits: ServerLimits, logger: Logger,
-    surplus: Bool
+    responder: any Responder, worker: NIOThreadPool, limits: ServerLimits, logger: Logger, surplus: Bool
   ) {
-    self.router = router
-    self.service = service
+    self.responder = responder
     self.worker = worker
     self.limits = limits
     self.logger = logger
@@ -49,7 +46,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   func channelActive(context: ChannelHandlerContext) {
     guard surplus else { return armDeadline(context) }
     let error = ControlError(.exhausted, "the daemon already serves \(limits.connectionsMax) connections")
-    finish(Answer(error, status: .serviceUnavailable), context: context)
+    finish(responder.refusal(error, status: .serviceUnavailable), context: context)
   }
 
   func channelInactive(context: ChannelHandlerContext) {
@@ -84,15 +81,15 @@ final class ConnectionHandler: ChannelInboundHandler {
   private func serve(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
     state = .serving
     deadline?.cancel()
-    let (router, service, body) = (router, service, body)
+    let (responder, body) = (responder, body)
     let answer = worker.runIfActive(eventLoop: context.eventLoop) {
-      router.answer(head.method, head.uri, body: body, service: service)
+      responder.answer(head.method, head.uri, body: body)
     }
     let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
     answer.whenComplete { result in
       let (handler, context) = bound.value
       let stopping = ControlError(.system, "the daemon is stopping")
-      let answer = (try? result.get()) ?? Answer(stopping, status: .serviceUnavailable)
+      let answer = (try? result.get()) ?? handler.responder.refusal(stopping, status: .serviceUnavailable)
       handler.logger.debug("\(head.method.rawValue) \(head.uri): \(answer.status.code)")
       handler.write(answer, to: head, context: context)
     }
@@ -110,9 +107,8 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   private func refuseBody(context: ChannelHandlerContext) {
-    finish(
-      Answer(ControlError(.tooLarge, "the request's body is larger than \(limits.bodyBytesMax) bytes")),
-      context: context)
+    let error = ControlError(.tooLarge, "the request's body is larger than \(limits.bodyBytesMax) bytes")
+    finish(responder.refusal(error, status: .payloadTooLarge), context: context)
   }
 
   /// The last answer on this connection.
@@ -133,7 +129,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     var headers = HTTPHeaders()
     // A 204 has neither (RFC 9110, section 8.6).
     if answer.status != .noContent {
-      headers.add(name: "content-type", value: "application/json")
+      headers.add(name: "content-type", value: answer.contentType)
       headers.add(name: "content-length", value: String(answer.body.count))
     }
     if let allow = answer.allow { headers.add(name: "allow", value: allow) }
@@ -162,9 +158,11 @@ final class ConnectionHandler: ChannelInboundHandler {
     case (HTTPParserError.headerOverflow, .idle), (HTTPParserError.headerOverflow, .receiving):
       let message =
         "the request's header is larger than \(limits.headerBytesMax) bytes or \(limits.headerFieldsMax) fields"
-      finish(Answer(ControlError(.tooLarge, message), status: .requestHeaderFieldsTooLarge), context: context)
+      let refusal = responder.refusal(ControlError(.tooLarge, message), status: .requestHeaderFieldsTooLarge)
+      finish(refusal, context: context)
     case (let error as HTTPParserError, .idle), (let error as HTTPParserError, .receiving):
-      finish(Answer(ControlError(.invalid, "malformed HTTP: \(error)")), context: context)
+      let refusal = ControlError(.invalid, "malformed HTTP: \(error)")
+      finish(responder.refusal(refusal, status: .badRequest), context: context)
     default: context.close(promise: nil)
     }
   }
@@ -176,7 +174,7 @@ final class ConnectionHandler: ChannelInboundHandler {
       let (handler, context) = bound.value
       guard case .receiving = handler.state else { return context.close(promise: nil) }
       let error = ControlError(.invalid, "the request was not complete in time")
-      handler.finish(Answer(error, status: .requestTimeout), context: context)
+      handler.finish(handler.responder.refusal(error, status: .requestTimeout), context: context)
     }
   }
 }

@@ -1,0 +1,77 @@
+import ControlModel
+import GRDB
+import Wire
+
+/// Addresses that an engine was promised for a network to come.
+struct PoolRecord: StoredRecord, Equatable {
+  static let databaseTableName = "pools"
+  var id: String
+  var isIpv6: Bool
+  var prefix: IPPrefix
+  /// Addresses are handed out of this part.
+  var range: IPPrefix?
+  /// The address that was handed out last.
+  var cursor: IPAddress?
+  var created: String
+
+  fileprivate var pool: AddressPool { AddressPool(subnet: prefix, range: range) }
+}
+
+extension Store {
+  func pools() throws(ControlError) -> [PoolRecord] { try read { try PoolRecord.order(sql: "rowid").fetchAll($0) } }
+
+  func insert(_ pool: PoolRecord) throws(ControlError) {
+    try write { database in
+      var pool = pool
+      try pool.insert(database)
+    }
+  }
+
+  /// With its addresses. That it is gone already is no error.
+  func deletePool(_ id: String) throws(ControlError) { _ = try write { try PoolRecord.deleteOne($0, key: id) } }
+
+  /// The address asked for, or the next free one, with the pool's prefix length.
+  func takeAddress(ofPool id: String, asked: IPAddress?, isGateway: Bool) throws(ControlError) -> IPPrefix {
+    try write { database in
+      guard var record = try PoolRecord.fetchOne(database, key: id) else { throw Self.noPool(id) }
+      let (pool, taken) = (record.pool, try Self.takenAddresses(ofPool: id, database))
+      let first = AddressPool.firstUsable(in: record.prefix)
+      let address: IPAddress
+      if let asked {
+        try pool.check(asked, taken: taken)
+        address = asked
+      } else if isGateway, record.range == nil, !taken.contains(first) {
+        address = first
+      } else {
+        guard let next = pool.next(after: record.cursor, taken: taken) else {
+          throw ControlError(.exhausted, "no address is left in \(pool.range): use a larger pool")
+        }
+        address = next
+        record.cursor = next
+        try record.update(database)
+      }
+      try database.execute(sql: "INSERT INTO pool_addresses VALUES (?, ?)", arguments: [id, address])
+      return IPPrefix(address: address, length: record.prefix.length)!
+    }
+  }
+
+  /// That it was not taken, or is of no pool any more, is no error.
+  func releaseAddress(_ address: IPAddress, ofPool id: String) throws(ControlError) {
+    try write { database in
+      guard var record = try PoolRecord.fetchOne(database, key: id) else { return }
+      try database.execute(
+        sql: "DELETE FROM pool_addresses WHERE pool_id = ? AND address = ?", arguments: [id, address])
+      let taken = try Self.takenAddresses(ofPool: id, database)
+      record.cursor = record.pool.cursor(record.cursor, afterRelease: address, taken: taken)
+      try record.update(database)
+    }
+  }
+
+  private static func takenAddresses(ofPool id: String, _ database: Database) throws -> Set<IPAddress> {
+    try IPAddress.fetchSet(database, sql: "SELECT address FROM pool_addresses WHERE pool_id = ?", arguments: [id])
+  }
+
+  private static func noPool(_ id: String) -> ControlError {
+    ControlError(.notFound, "no address pool \(Identifier.short(id).quoted): it was released already")
+  }
+}
