@@ -2,7 +2,11 @@
 
 packages="pkg-config liburing-dev libmnl-dev libbpf-dev libldns-dev linux-libc-dev libsqlite3-dev
   iproute2 util-linux procps python3 iperf3 iputils-ping
-  ethtool nftables tcpdump socat jq curl bind9-dnsutils traceroute dnsmasq-base busybox"
+  ethtool nftables iptables tcpdump socat jq curl bind9-dnsutils traceroute dnsmasq-base busybox
+  libdevmapper1.02.1 libseccomp2"
+
+# What the system tests want of Docker, unpacked: installed, it would start a dockerd, and take the machine's own network.
+docker_archives="docker.io containerd runc busybox-static"
 
 # install_packages: installs those that are missing, and says nothing when none is.
 install_packages() {
