@@ -57,7 +57,7 @@ public struct EndpointChange: Codable, Sendable, Equatable {
   public var `guard`: Bool?
   /// MAC addresses that may be learned on the port; 0: only the network's own limit.
   public var macLimit: Int?
-  /// Bits a second; 0: no limit.
+  /// Bits a second that the endpoint may send, and get; 0: no limit.
   public var rateIn: UInt64?
   public var rateOut: UInt64?
 
@@ -140,6 +140,9 @@ public struct Endpoint: Codable, Sendable, Equatable {
   public var isolated: Bool
   public var `guard`: Bool
   public var macLimit: Int
+  /// Bits a second that the endpoint may send, and get; 0: no limit.
+  public var rateIn: UInt64
+  public var rateOut: UInt64
   public var mtu: Int
   /// up; or down, with the reason in `detail` (its interface is gone, say). Of one that is up, `detail` says what of it is
   /// not as it should be: a published port that a program of the host has taken, say.
@@ -150,7 +153,8 @@ public struct Endpoint: Codable, Sendable, Equatable {
   public init(
     id: String, network: String, sandbox: String, netns: String, interface: String, mac: String, addresses: [String],
     aliases: [String], labels: [String: String] = [:], published: [PublishedPort], isolated: Bool, guard: Bool,
-    macLimit: Int, mtu: Int, state: String, detail: String? = nil, counters: Counters
+    macLimit: Int, rateIn: UInt64 = 0, rateOut: UInt64 = 0, mtu: Int, state: String, detail: String? = nil,
+    counters: Counters
   ) {
     self.id = id
     self.network = network
@@ -165,6 +169,7 @@ public struct Endpoint: Codable, Sendable, Equatable {
     self.isolated = isolated
     self.guard = `guard`
     self.macLimit = macLimit
+    (self.rateIn, self.rateOut) = (rateIn, rateOut)
     self.mtu = mtu
     self.state = state
     self.detail = detail
@@ -174,6 +179,8 @@ public struct Endpoint: Codable, Sendable, Equatable {
   enum CodingKeys: String, CodingKey {
     case id, network, sandbox, netns, interface, mac, addresses, aliases, labels, published, isolated, `guard`
     case macLimit = "mac_limit"
+    case rateIn = "rate_in"
+    case rateOut = "rate_out"
     case mtu, state, detail, counters
   }
 }

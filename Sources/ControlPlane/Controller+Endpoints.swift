@@ -135,9 +135,6 @@ extension Controller {
     if change.guard == true {
       throw ControlError(.unsupported, "the address guard is not built yet: an endpoint's guard stays off")
     }
-    if (change.rateIn ?? 0) != 0 || (change.rateOut ?? 0) != 0 {
-      throw ControlError(.unsupported, "rate limits are not built yet: an endpoint's rate stays unlimited")
-    }
     var new = old
     if let isolated = change.isolated {
       if let network = try store.network(id: old.networkId) { try Self.checkIsolation(isolated, on: network) }
@@ -146,6 +143,8 @@ extension Controller {
     if let limit = change.macLimit {
       new.macLimit = try NetworkPlan.check(limit, in: 0...Limits.fdbEntries.upperBound, "MAC limit")
     }
+    if let rate = change.rateIn { new.rateIn = try Self.rate(rate) }
+    if let rate = change.rateOut { new.rateOut = try Self.rate(rate) }
     guard new != old else { return try view(old) }
     guard let port = endpointPorts[old.id] else {
       throw ControlError(.conflict, "endpoint \(Identifier.short(old.id)) is down or has no port: nothing can be set")
@@ -159,8 +158,21 @@ extension Controller {
     }
     return try view(new)
   }
+
+  private static func rate(_ bits: UInt64) throws(ControlError) -> Int64 {
+    guard bits == 0 || Limits.rate.contains(bits) else {
+      throw ControlError(
+        .invalid,
+        "rate \(bits): allowed is \(Limits.rate.lowerBound) to \(Limits.rate.upperBound) bits a second, or 0 for no limit"
+      )
+    }
+    return Int64(bits)
+  }
 }
 
 extension EndpointRecord {
-  var dataPlaneOptions: DataPlanePortOptions { DataPlanePortOptions(isolated: isIsolated, macLimit: macLimit) }
+  var dataPlaneOptions: DataPlanePortOptions {
+    DataPlanePortOptions(
+      isolated: isIsolated, macLimit: macLimit, rateIn: UInt64(rateIn), rateOut: UInt64(rateOut))
+  }
 }

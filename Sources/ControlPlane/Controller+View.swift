@@ -47,7 +47,7 @@ extension Controller {
       addresses: try store.addresses(ofEndpoint: endpoint.id).map(\.description),
       aliases: endpoint.aliases, labels: endpoint.labels, published: published, isolated: endpoint.isIsolated,
       guard: false,
-      macLimit: endpoint.macLimit,
+      macLimit: endpoint.macLimit, rateIn: UInt64(endpoint.rateIn), rateOut: UInt64(endpoint.rateOut),
       mtu: network.driver.hasSwitch ? endpoint.mtu ?? network.mtu : 0, state: isUp ? "up" : "down",
       detail: isUp ? published.lazy.compactMap(\.detail).first : detail,
       counters: port.map { dataPlane.counters($0) } ?? Counters())

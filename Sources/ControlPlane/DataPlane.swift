@@ -37,13 +37,18 @@ public struct DataPlanePortOptions: Sendable, Equatable {
   public var isolated: Bool
   /// 0: only the network's limit.
   public var macLimit: Int
+  /// Bits a second that come from the port, and that go to it; 0: no limit.
+  public var rateIn: UInt64
+  public var rateOut: UInt64
   /// What the device behind a packet socket takes. Of a TAP the kernel itself knows.
   public var offloads: SegmentationOffloads
   /// Leads to the LAN. Stays as it is.
   public var isParent: Bool
   public init(
-    isolated: Bool = false, macLimit: Int = 0, offloads: SegmentationOffloads = .all, isParent: Bool = false
+    isolated: Bool = false, macLimit: Int = 0, rateIn: UInt64 = 0, rateOut: UInt64 = 0,
+    offloads: SegmentationOffloads = .all, isParent: Bool = false
   ) {
+    (self.rateIn, self.rateOut) = (rateIn, rateOut)
     (self.isolated, self.macLimit, self.offloads, self.isParent) = (isolated, macLimit, offloads, isParent)
   }
 }

@@ -1,3 +1,5 @@
+import Tables
+
 /// What the control plane refuses to go beyond. A limit is an answer a user can read, instead of a machine that ran out.
 public enum Limits {
   public static let networks = 4096
@@ -31,6 +33,9 @@ public enum Limits {
   /// The least that IPv6 asks of a link (RFC 8200, 5).
   public static let ipv6MTUMinimum = 1280
   public static let defaultMTU = 1500
+
+  /// Bits a second of an endpoint.
+  public static let rate = RateLimit.rateRange
 
   public static let ageingSeconds = 1...1_000_000
   /// As a kernel bridge's.

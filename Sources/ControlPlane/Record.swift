@@ -118,6 +118,9 @@ struct EndpointRecord: StoredRecord, Equatable {
   var mtu: Int?
   var isIsolated: Bool
   var macLimit: Int
+  /// Bits a second that the endpoint may send, and get; 0: no limit.
+  var rateIn: Int64 = 0
+  var rateOut: Int64 = 0
   /// Has addresses, and with them routes.
   var isAddressed: Bool
   var aliases: [String]

@@ -215,6 +215,7 @@ extension Datapath.NetworkOptions {
 extension PortOptions {
   fileprivate init(_ options: DataPlanePortOptions) {
     self.init(
-      isIsolated: options.isolated, macLimit: options.macLimit, offloads: options.offloads, isParent: options.isParent)
+      isIsolated: options.isolated, macLimit: options.macLimit, rateIn: options.rateIn, rateOut: options.rateOut,
+      offloads: options.offloads, isParent: options.isParent)
   }
 }

@@ -23,6 +23,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case receiveQueueFull
   /// The kernel had it segmented in a way that virtio-net has no word for: inside a tunnel, say.
   case unsupportedOffload
+  /// The endpoint sends more than its rate limit allows.
+  case rateExceeded
   /// To be routed, and its IP packet is not whole, contradicts itself, or has a wrong header checksum.
   case malformedPacket
   /// To be routed, and its time to live was at its end.
@@ -52,6 +54,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   /// It was to be handed to the worker that routes, which had too many before it.
   case routerQueueFull
 
+  /// More is sent to the endpoint than its rate limit allows.
+  case outputRateExceeded
   /// The port's interface is down, or its namespace is gone.
   case portDown
   /// More writes are under way at the port than `Worker` allows one port.
@@ -72,6 +76,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case .isolated: "isolated"
     case .receiveQueueFull: "receive_queue_full"
     case .unsupportedOffload: "unsupported_offload"
+    case .rateExceeded: "rate_exceeded"
     case .malformedPacket: "malformed_packet"
     case .timeToLiveExceeded: "ttl_exceeded"
     case .fragmentationNeeded: "fragmentation_needed"
@@ -86,6 +91,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case .unsupportedProtocol: "unsupported_protocol"
     case .fragmentRefused: "fragment_refused"
     case .routerQueueFull: "router_queue_full"
+    case .outputRateExceeded: "output_rate_exceeded"
     case .portDown: "port_down"
     case .queueFull: "queue_full"
     case .malformed: "malformed"

@@ -24,14 +24,19 @@ public struct PortOptions: Sendable, Equatable {
   public var isIsolated: Bool
   /// MAC addresses that may be learned at the port; 0: as many as the network has room for.
   public var macLimit: Int
+  /// Bits a second that come from the port, and that go to it; 0: no limit. For whoever writes to it and reads it.
+  public var rateIn: UInt64
+  public var rateOut: UInt64
   /// For whoever writes to the port; the engine itself does not look at it.
   public var offloads: SegmentationOffloads
   /// Leads to the LAN, where the network forwards between that and its endpoints. One of a network; fixed when it is added.
   public var isParent: Bool
 
   public init(
-    isIsolated: Bool = false, macLimit: Int = 0, offloads: SegmentationOffloads = .all, isParent: Bool = false
+    isIsolated: Bool = false, macLimit: Int = 0, rateIn: UInt64 = 0, rateOut: UInt64 = 0,
+    offloads: SegmentationOffloads = .all, isParent: Bool = false
   ) {
+    (self.rateIn, self.rateOut) = (rateIn, rateOut)
     (self.isIsolated, self.macLimit, self.offloads, self.isParent) = (isIsolated, macLimit, offloads, isParent)
   }
 }

@@ -42,6 +42,8 @@ public final class Switch: Sendable {
     var ports: Indices
     /// What to close with each port.
     var descriptors: [PortHandle: [Int32]] = [:]
+    /// What to free with each port.
+    var limits: [PortHandle: PortRateLimits] = [:]
     var serial: UInt32 = 0
   }
 
@@ -148,6 +150,8 @@ public final class Switch: Sendable {
     places.withLock { places in
       for descriptor in places.descriptors.values.joined() { close(descriptor) }
       places.descriptors = [:]
+      for limits in places.limits.values { limits.deallocate() }
+      places.limits = [:]
     }
   }
 
@@ -202,6 +206,7 @@ public final class Switch: Sendable {
     let isPacketSocket = PacketSocket.isPacketSocket(queues[0])
     let coalesces = self.options.coalescesUDP && TAPDevice.takesSegmentedUDP(queues[0])
     let port = try place(for: queues)
+    _ = setLimits(PortRateLimits(options), of: port)
     for worker in members.indices {
       let isReader = queues.count > 1 || worker == Int(port.port) % members.count
       var link = PortLink(descriptor: queues[queues.count > 1 ? worker : 0], isRead: isReader)
@@ -209,6 +214,7 @@ public final class Switch: Sendable {
       link.serial = port.serial
       link.coalescesUDP = coalesces
       link.isPacketSocket = isPacketSocket
+      link.limits = limits(of: port)
       link.setOffloads(options.offloads, coalescesUDP: self.options.coalescesUDP)
       let opened = link
       if let error = ask(worker, { $0.openPort(port.port, opened, network: network.network, options) }) {
@@ -236,7 +242,25 @@ public final class Switch: Sendable {
   }
 
   public func changePort(_ port: PortHandle, _ options: PortOptions) {
-    askAll { $0.changePort(port.port, options) }
+    let limits = PortRateLimits(options)
+    let former = setLimits(limits, of: port)
+    askAll { $0.changePort(port.port, options, limits: limits) }
+    former?.deallocate()
+  }
+
+  private func limits(of port: PortHandle) -> PortRateLimits? {
+    places.withLock { $0.limits[port] }
+  }
+
+  /// Those before, which no worker may know when they are freed.
+  private func setLimits(
+    _ limits: PortRateLimits?, of port: PortHandle
+  ) -> PortRateLimits? {
+    places.withLock { places in
+      let former = places.limits[port]
+      places.limits[port] = limits
+      return former
+    }
   }
 
   /// Takes the port's MAC entries along, waits for what the kernel still does with it, and closes its descriptors.
@@ -251,6 +275,7 @@ public final class Switch: Sendable {
       return places.descriptors.removeValue(forKey: port) ?? []
     }
     for descriptor in descriptors { close(descriptor) }
+    setLimits(nil, of: port)?.deallocate()
   }
 
   /// Sends a frame (Ethernet header first) into the port's network as if it had come from the port.

@@ -26,6 +26,8 @@ struct PortLink: BitwiseCopyable {
   /// Takes small UDP frames as one segmented frame.
   var coalescesUDP = false
   var isPacketSocket = false
+  /// nil: nothing of the port is limited.
+  var limits: PortRateLimits?
   /// For the reads of a packet socket: the worker's while the port is open.
   var message: UnsafeMutablePointer<ReceiveMessage>?
   /// What the device of a packet socket takes as one.
@@ -175,6 +177,7 @@ extension Transmitter: FrameOutput {
 
   @inline(__always)
   private mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool, mayBeSteered: Bool) {
+    if links[Int(port)].limits != nil && exceedsLimit(frame, to: port) { return }
     if links[Int(port)].isPacketSocket && !links[Int(port)].offloads.takes(frame) {
       return sendSegments(of: frame, to: port)
     }
@@ -191,6 +194,15 @@ extension Transmitter: FrameOutput {
     io_uring_prep_write(
       submission, mayBeSteered ? descriptorIndex(frame, port) : Int32(port), frame.start, frame.length, 0)
     finish(submission, Operation(.write, port: port, index: frame.buffer))
+  }
+
+  /// Counted, where it does.
+  @inline(never)
+  private mutating func exceedsLimit(_ frame: FrameDescriptor, to port: UInt16) -> Bool {
+    guard let limit = links[Int(port)].limits?.outgoing, !limit.admits(frame) else { return false }
+    counters.add(
+      Int(port) &* PortCounter.count &+ PortCounter.drops.rawValue &+ Int(DropReason.outputRateExceeded.rawValue))
+    return true
   }
 
   /// Cuts apart what the port's device does not take as one. The frame counts as the one it came as.

@@ -23,8 +23,11 @@ extension Worker {
     return nil
   }
 
-  mutating func changePort(_ port: UInt16, _ options: PortOptions) {
+  mutating func changePort(
+    _ port: UInt16, _ options: PortOptions, limits: PortRateLimits?
+  ) {
     engine.changePort(port, options)
+    transmitter.links[Int(port)].limits = limits
     transmitter.links[Int(port)].setOffloads(options.offloads, coalescesUDP: self.options.coalescesUDP)
   }
 

@@ -255,6 +255,7 @@ struct Worker: ~Copyable {
 
   @inline(__always)
   private mutating func append(_ frame: FrameDescriptor) {
+    if transmitter.links[Int(frame.port)].limits != nil && exceedsLimit(frame) { return }
     if frame.length > WaitRule.smallFrameBytesMax {
       largeFrames &+= 1
     } else if frame.carriesTCP {
@@ -262,6 +263,15 @@ struct Worker: ~Copyable {
     }
     burst[burstCount] = frame
     burstCount &+= 1
+  }
+
+  /// Counted, where it does, and its buffer given back.
+  @inline(never)
+  private mutating func exceedsLimit(_ frame: FrameDescriptor) -> Bool {
+    guard let limit = transmitter.links[Int(frame.port)].limits?.incoming, !limit.admits(frame) else { return false }
+    engine.countUnseen(1, of: frame.port, .rateExceeded)
+    transmitter.buffers.release(frame.buffer)
+    return true
   }
 
   /// The TAP's namespace is gone (EBADFD), its peer closed (0), or the kernel will not read it: nothing more will come.

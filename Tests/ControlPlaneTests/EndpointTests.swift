@@ -212,13 +212,17 @@ import Wire
     try bench.sandbox("a")
     let endpoint = try bench.connect("web", "a")
     var change = EndpointChange()
-    (change.isolated, change.macLimit) = (true, 5)
+    (change.isolated, change.macLimit, change.rateIn, change.rateOut) = (true, 5, 1_000_000, 8_000)
     let changed = try bench.controlPlane.changeEndpoint(String(endpoint.id.prefix(8)), change)
-    #expect(changed.isolated && changed.macLimit == 5)
-    #expect(
-      bench.dataPlane.state.ports.values.contains { $0.options == DataPlanePortOptions(isolated: true, macLimit: 5) })
-    change.rateIn = 1
-    #expect(refusal { _ = try bench.controlPlane.changeEndpoint(endpoint.id, change) }?.code == .unsupported)
+    #expect(changed.isolated && changed.macLimit == 5 && changed.rateIn == 1_000_000 && changed.rateOut == 8_000)
+    let options = DataPlanePortOptions(isolated: true, macLimit: 5, rateIn: 1_000_000, rateOut: 8_000)
+    #expect(bench.dataPlane.state.ports.values.contains { $0.options == options })
+    for rate in [1, UInt64.max] {
+      change.rateIn = rate
+      #expect(refusal { _ = try bench.controlPlane.changeEndpoint(endpoint.id, change) }?.code == .invalid)
+    }
+    try bench.restart()
+    #expect(bench.dataPlane.state.ports.values.contains { $0.options == options })
   }
 
   @Test func noneAndHost() throws {

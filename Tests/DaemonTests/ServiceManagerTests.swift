@@ -78,11 +78,16 @@ private final class TestSocket {
 
   @Test func refusesOneNameForTwo() throws {
     let socket = try TestSocket()
-    let second = dup(socket.descriptor)
-    defer { close(second) }
-    try #require(second == socket.descriptor + 1, "descriptors are given out in order")
+    // Two in a row, far from those that tests beside this one are given.
+    let first = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 900)
+    let second = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, first + 1)
+    defer {
+      close(first)
+      close(second)
+    }
+    try #require(second == first + 1)
     #expect(throws: ControlError.self) {
-      try ActivatedSockets(pid: own, count: "2", names: "control:control", first: socket.descriptor)
+      try ActivatedSockets(pid: own, count: "2", names: "control:control", first: first)
     }
   }
 }

@@ -38,6 +38,26 @@ import Testing
   }
 
   @Test(arguments: [
+    String(repeating: "[", count: 500_000), #"{"x": "# + String(repeating: #"{"x": "#, count: 100_000),
+    #"{\#(ids), "Options": {"com.docker.network.portmap": [{"Proto": 6, "Port": 1e400}]}}"#,
+    #"{\#(ids), "Options": {"com.docker.network.portmap": [{"Proto": 6, "Port": 80.5}]}}"#,
+    #"{\#(ids), "Options": {"com.docker.network.portmap": [{"Proto": 6, "Port": 99999999999999999999}]}}"#,
+    #"{\#(ids), "Options": {"com.docker.network.portmap": {"Proto": 6}}}"#,
+    "\u{feff}nothing", #"{"NetworkID": "\ud800"}"#,
+  ]) func oddJSON(body: String) {
+    let answer = fixture.call("NetworkDriver.ProgramExternalConnectivity", body)
+    #expect(answer.hasPrefix(#"{"Err":""#) && answer.utf8.count < 300, "\(answer)")
+    #expect(fixture.driver.calls.isEmpty)
+  }
+
+  @Test func bytesThatAreNoText() {
+    let bytes = Array(#"{"NetworkID": ""#.utf8) + [0xFF, 0xC0, 0x80] + Array(#"", "EndpointID": "e"}"#.utf8)
+    let answer = fixture.plugin.answer(.POST, "/NetworkDriver.Leave", body: bytes)
+    #expect(String(decoding: answer.body, as: UTF8.self).hasPrefix(#"{"Err":"malformed JSON: "#))
+    #expect(fixture.driver.calls.isEmpty)
+  }
+
+  @Test(arguments: [
     ("CreateNetwork", "NetworkID"), ("DeleteNetwork", "NetworkID"), ("FreeNetwork", "NetworkID"),
     ("CreateEndpoint", "NetworkID"), ("Join", "NetworkID"), ("Leave", "NetworkID"), ("DeleteEndpoint", "NetworkID"),
     ("EndpointOperInfo", "NetworkID"), ("ProgramExternalConnectivity", "NetworkID"),

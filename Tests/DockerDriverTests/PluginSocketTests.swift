@@ -81,7 +81,7 @@ import Testing
       let slow = try (1..<PluginServer.threads).map { _ in try RawClient(path) }
       for client in slow {
         client.send(request("NetworkDriver.Join", #"{\#(ids), "SandboxKey": "/var/run/docker/netns/1"}"#))
-        entered.wait()
+        #expect(entered.wait(timeout: .now() + 10) == .success)
       }
       let other = try RawClient(path)
       for _ in 0..<3 {

@@ -51,6 +51,38 @@ import Wire
     #expect(entries.first { $0.mac.bits == 0x02_00_00_00_00_0A }?.port == portA)
   }
 
+  /// At a thousand bytes a second no more than the burst passes while the test runs.
+  @Test(arguments: [PortOptions(rateIn: 8000), PortOptions(rateOut: 8000)])
+  func `what exceeds a port's rate is dropped and counted`(limited: PortOptions) throws {
+    let fabric = try Switch(workers: 2, Self.options())
+    defer { fabric.stop() }
+    let network = try fabric.addNetwork(NetworkOptions())
+    let (a, b) = (SocketPort(), SocketPort())
+    let isSender = limited.rateIn != 0
+    let sender = try fabric.addPort(queues: a.queue(), to: network, isSender ? limited : PortOptions())
+    let receiver = try fabric.addPort(queues: b.queue(), to: network, isSender ? PortOptions() : limited)
+    func offer(_ count: Int) -> (received: Int, dropped: UInt64) {
+      let (port, reason) = isSender ? (sender, DropReason.rateExceeded) : (receiver, .outputRateExceeded)
+      let before = fabric.drops(port, reason)
+      let frame = Self.frame(to: 0x02_00_00_00_00_0B, from: 0x02_00_00_00_00_0A, Array(repeating: 7, count: 986))
+      var received = 0
+      for _ in 0..<count {
+        a.send(frame)
+        let seen = received + Int(fabric.drops(port, reason) - before)
+        while received + Int(fabric.drops(port, reason) - before) == seen {
+          if !b.isEmpty { received += b.receive() == frame ? 1 : 0 }
+        }
+      }
+      return (received, fabric.drops(port, reason) - before)
+    }
+    let (received, dropped) = offer(300)
+    // 128 KB, and what a slow machine's seconds add.
+    #expect((132...200).contains(received) && received + Int(dropped) == 300)
+    #expect(fabric[sender, .rxFrames] == 300)
+    for port in [sender, receiver] { fabric.changePort(port, PortOptions()) }
+    #expect(offer(200) == (200, 0))
+  }
+
   @Test(arguments: modes) func `a thousand frames keep their order`(mode: WorkerOptions.ReadMode) throws {
     let fabric = try Switch(workers: 1, Self.options(mode))
     defer { fabric.stop() }
