@@ -7,6 +7,10 @@ final class Daemon {
   let namespace: Namespace
   let stateDirectory: String
   let socket: String
+  /// What starts it: nsenter(1), say. Each start goes through it.
+  var wrapper: [String] = []
+  /// The path of its plugin's socket. The default is one for the whole machine.
+  var dockerPlugin = "off"
   private let runDirectory: String
   private let configurationPath: String
   private var program: Program?
@@ -28,12 +32,12 @@ final class Daemon {
     try lines.map { $0 + "\n" }.joined().write(toFile: configurationPath, atomically: true, encoding: .utf8)
   }
 
-  /// The command line that starts it, behind `wrapper`: prlimit(1), say.
+  /// The command line that starts it, behind a further `wrapper`: prlimit(1), say.
   func launch(_ wrapper: [String] = []) throws -> Program {
     try namespace.start(
-      wrapper + [
+      self.wrapper + wrapper + [
         Binaries.path("martletd"), "--config", configurationPath, "--state-dir", stateDirectory, "--socket", socket,
-        "--run-dir", runDirectory, "--docker-plugin", "off",
+        "--run-dir", runDirectory, "--docker-plugin", dockerPlugin,
       ])
   }
 
@@ -85,6 +89,17 @@ final class Daemon {
 
   var log: String { program?.complaintSoFar ?? "" }
   var output: String { program?.outputSoFar ?? "" }
+
+  /// How many TAPs and queues of TAPs it holds.
+  var tapDescriptors: Int {
+    get throws {
+      guard let program else { throw Failure("martletd does not run") }
+      let directory = "/proc/\(program.pid)/fd/"
+      let names = try FileManager.default.contentsOfDirectory(atPath: directory)
+      let places = names.map { try? FileManager.default.destinationOfSymbolicLink(atPath: directory + $0) }
+      return places.count { $0 == "/dev/net/tun" }
+    }
+  }
 
   /// Its resident set, as proc(5) says it.
   var residentKilobytes: Int {

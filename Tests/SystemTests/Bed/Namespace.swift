@@ -1,11 +1,17 @@
 import FoundationEssentials
 
-/// A network namespace below /run/netns, and what runs in it.
+/// A network namespace, and what runs in it.
 struct Namespace {
   let name: String
   let testbed: Testbed
+  let path: String
 
-  var path: String { "/run/netns/" + name }
+  /// - Parameter path: nil: below /run/netns.
+  init(name: String, testbed: Testbed, path: String? = nil) {
+    self.name = name
+    self.testbed = testbed
+    self.path = path ?? "/run/netns/" + name
+  }
 
   func start(_ words: String..., input: String = "") throws -> Program { try start(words, input: input) }
 

@@ -45,12 +45,20 @@ final class Program {
     }
     // Other tests of this process have descriptors open that must end with them.
     posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+    // The threads that tests run on have signals blocked; what handed that on to its children would not hear of their end.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var arguments = (["env"] + entry + words).map { strdup($0) } + [nil]
     var environment = Self.environment.map { strdup($0) } + [nil]
     defer { (arguments + environment).forEach { free($0) } }
     var pid: pid_t = 0
     // Each of env, nsenter and the program takes the place of the one before it: the pid stays.
-    let code = posix_spawn(&pid, "/usr/bin/env", &actions, nil, &arguments, &environment)
+    let code = posix_spawn(&pid, "/usr/bin/env", &actions, &attributes, &arguments, &environment)
     guard code == 0 else { throw Failure("cannot start \(words[0]): \(String(cString: strerror(code)))") }
     self.pid = pid
   }

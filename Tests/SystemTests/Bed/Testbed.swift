@@ -8,8 +8,9 @@ final class Testbed {
   let directory: String
   private var programs: [Program] = []
   private var daemons: [Daemon] = []
+  private var endings: [() -> Void] = []
 
-  fileprivate init() throws {
+  init() throws {
     directory = FileManager.default.temporaryDirectory.path + "/" + prefix
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: false)
   }
@@ -34,6 +35,8 @@ final class Testbed {
 
   func start(_ words: [String], in path: String? = nil, input: String = "") throws -> Program {
     let program = try Program(words, in: path, input: input)
+    // Each holds descriptors, and a testbed may live long.
+    programs.removeAll { !$0.isRunning }
     programs.append(program)
     return program
   }
@@ -41,7 +44,11 @@ final class Testbed {
   @discardableResult
   func run(_ words: [String]) throws -> String { try Program(words).succeed() }
 
-  fileprivate func takeDown() {
+  /// What is to be done first when the test ends, however it ends.
+  func atEnd(_ body: @escaping () -> Void) { endings.append(body) }
+
+  func takeDown() {
+    for ending in endings.reversed() { ending() }
     for program in programs { program.stop() }
     for daemon in daemons { daemon.takeDown() }
     // What a daemon that failed has left.
