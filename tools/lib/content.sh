@@ -6,6 +6,8 @@ programs="
 martletd      sbin/martletd     8
 martlet       bin/martlet       1
 martlet-load  bin/martlet-load  1
+martlet-cni       lib/cni/martlet,/opt/cni/bin/martlet  -
+martlet-netavark  libexec/netavark/martlet              -
 "
 sockets="martletd.socket martletd-docker-plugin.socket"
 units="$sockets martletd.service"
