@@ -11,6 +11,10 @@ public struct ConnectRequest: Codable, Sendable, Equatable {
   public var aliases: [String]?
   /// As `docker run -p`: `[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp]`.
   public var publish: [String]?
+  /// Beside the default route, which the network gives.
+  public var routes: [RouteRequest]?
+  /// The endpoint never gives the sandbox its default route.
+  public var noDefaultRoute: Bool?
   public var noAddress: Bool?
   public var noAnnounce: Bool?
   public var isolated: Bool?
@@ -21,10 +25,23 @@ public struct ConnectRequest: Codable, Sendable, Equatable {
   public init(sandbox: String) { self.sandbox = sandbox }
 
   enum CodingKeys: String, CodingKey {
-    case sandbox, ip, ip6, mac, interface, mtu, aliases, publish
+    case sandbox, ip, ip6, mac, interface, mtu, aliases, publish, routes
+    case noDefaultRoute = "no_default_route"
     case noAddress = "no_address"
     case noAnnounce = "no_announce"
     case isolated, `guard`, labels, options
+  }
+}
+
+/// A route that a sandbox gets with an endpoint.
+public struct RouteRequest: Codable, Sendable, Equatable {
+  /// A prefix, longer than 0.
+  public var destination: String
+  /// On one of the network's subnets; absent: the network's own gateway.
+  public var gateway: String?
+
+  public init(destination: String, gateway: String? = nil) {
+    (self.destination, self.gateway) = (destination, gateway)
   }
 }
 

@@ -16,6 +16,8 @@ struct ConnectPlan {
   private(set) var isAddressed = false
   private(set) var isAnnounced = false
   private(set) var published: [PublishedSpecification] = []
+  private(set) var routes: [PlannedRoute] = []
+  private(set) var givesDefaultRoute = true
 
   init(_ request: ConnectRequest, network: NetworkRecord, subnets: [SubnetRecord]) throws(ControlError) {
     try Self.refuseUnsupported(request)
@@ -50,6 +52,8 @@ struct ConnectPlan {
       try Name.checkInterface(name)
       interface = name
     }
+    givesDefaultRoute = request.noDefaultRoute != true
+    routes = try PlannedRoute.plan(request.routes ?? [], subnets: isAddressed ? subnets : [])
     mtu = try Self.mtu(request.mtu, network, hasIPv6: isAddressed && subnets.contains(where: \.isIpv6))
   }
 
@@ -69,6 +73,7 @@ struct ConnectPlan {
       ("address", request.ip != nil || request.ip6 != nil), ("MAC", request.mac != nil),
       ("interface name", request.interface != nil), ("MTU", request.mtu != nil),
       ("isolation", request.isolated == true), ("published port", request.publish?.isEmpty == false),
+      ("route", request.routes?.isEmpty == false),
     ]
     if let first = given.first(where: \.1) {
       throw ControlError(

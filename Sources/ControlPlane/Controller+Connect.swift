@@ -15,6 +15,10 @@ extension Controller {
         try store.deleteEndpoint(endpoint.id)
       }
       if network.driver.hasSwitch { try raiseEndpoint(endpoint, network: network, sandbox: sandbox, &rollback) }
+      // They go with the interface.
+      for route in plan.routes {
+        try host.addRoute(to: route.destination, via: route.gateway, on: endpoint.interface, in: sandbox.namespace)
+      }
       if !plan.published.isEmpty { _ = try publish(plan.published, of: endpoint, on: network, &rollback) }
       rollback.add("forget the name of \(endpoint.id)") { [names] () throws(ControlError) in
         names?.removeEndpoint(id: endpoint.id)
@@ -102,7 +106,8 @@ extension Controller {
       id: Identifier.random(), networkId: network.id, sandboxId: sandbox.id,
       interface: hasInterface ? try interfaceName(plan.interface, network, sandbox) : "",
       mac: hasMAC ? try freeMAC(plan.mac, network) : nil, mtu: plan.mtu, isIsolated: plan.isIsolated, macLimit: 0,
-      isAddressed: plan.isAddressed, aliases: plan.aliases, labels: plan.labels, state: .creating, created: Self.now())
+      isAddressed: plan.isAddressed, aliases: plan.aliases, labels: plan.labels,
+      givesDefaultRoute: plan.givesDefaultRoute, state: .creating, created: Self.now())
   }
 
   private func interfaceName(

@@ -87,7 +87,8 @@ extension Controller {
   /// Gives a namespace that has none a default route of each family, by the first of `endpoints` whose gateway offers it.
   func giveDefaultRoutes(in namespace: NamespaceReference, from endpoints: [EndpointRecord]) throws(ControlError) {
     for ipv6 in [false, true] {
-      for endpoint in endpoints where endpoint.isAddressed && !endpoint.isEngines && endpoint.state != .removing {
+      for endpoint in endpoints
+      where endpoint.isAddressed && endpoint.givesDefaultRoute && !endpoint.isEngines && endpoint.state != .removing {
         guard let network = try store.network(id: endpoint.networkId), network.offersDefaultRoute,
           let subnet = try store.subnets(ofNetwork: network.id).first(where: { $0.isIpv6 == ipv6 }),
           let gateway = subnet.gateway

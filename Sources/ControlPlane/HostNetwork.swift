@@ -110,6 +110,10 @@ public protocol HostNetwork: HostUplink, HostPorts, HostParents, HostNames {
   func addDefaultRoute(via gateway: IPAddress, on name: String, in namespace: NamespaceReference) throws(ControlError)
   func removeDefaultRoute(via gateway: IPAddress, on name: String, in namespace: NamespaceReference)
     throws(ControlError)
+  /// `conflict` where there is a route to that destination already.
+  func addRoute(
+    to destination: IPPrefix, via gateway: IPAddress, on name: String, in namespace: NamespaceReference
+  ) throws(ControlError)
   func routes(in namespace: NamespaceReference) throws(ControlError) -> [Route]
   /// Prefixes of the daemon's namespace that lead somewhere already. Those over `interfaces` are left out.
   func routedPrefixes(except interfaces: Set<String>) throws(ControlError) -> [IPPrefix]

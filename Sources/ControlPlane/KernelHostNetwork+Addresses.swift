@@ -63,6 +63,23 @@ extension KernelHostNetwork {
     }
   }
 
+  public func addRoute(
+    to destination: IPPrefix, via gateway: IPAddress, on name: String, in namespace: NamespaceReference
+  ) throws(ControlError) {
+    let isThere = try withLink(name, in: namespace) { socket, link throws(Errno) in
+      do throws(Errno) {
+        try socket.addRoute(
+          Netlink.Route(destination: destination, gateway: gateway, linkIndex: link.index, origin: .martlet))
+        return false
+      } catch let error where error.code == EEXIST {
+        return true
+      }
+    }
+    if isThere {
+      throw ControlError(.conflict, "\(namespace.path) has a route to \(destination) already")
+    }
+  }
+
   public func routes(in namespace: NamespaceReference) throws(ControlError) -> [ControlModel.Route] {
     try withSocket(in: namespace) { socket throws(Errno) in
       var names: [Int32: String] = [:]

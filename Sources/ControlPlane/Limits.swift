@@ -23,6 +23,8 @@ public enum Limits {
   public static let aliases = 32
 
   public static let labels = 128
+  /// Beside the default route.
+  public static let routesPerEndpoint = 64
   public static let labelKeyLength = 256
   public static let labelValueLength = 4096
   public static let options = 32

@@ -127,6 +127,8 @@ struct EndpointRecord: StoredRecord, Equatable {
   var labels: [String: String]
   /// The engine that made it moves its interface, and gave it its addresses.
   var isEngines = false
+  /// May give its sandbox the default route.
+  var givesDefaultRoute = true
   var state: RecordState
   var created: String
 }

@@ -44,6 +44,10 @@ final class Store {
     migrator.registerMigration("5: engines") { database in
       try database.execute(sql: engineSchema)
     }
+    migrator.registerMigration("6: endpoints without a default route") { database in
+      try database.execute(
+        sql: "ALTER TABLE endpoints ADD COLUMN gives_default_route BOOLEAN NOT NULL DEFAULT TRUE")
+    }
     return migrator
   }
 

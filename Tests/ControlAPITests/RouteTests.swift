@@ -60,6 +60,10 @@ import Testing
     request.interface = "eth1"
     request.publish = ["8080:80"]
     request.guard = true
+    request.routes = [
+      RouteRequest(destination: "10.9.0.0/16", gateway: "10.0.0.9"), RouteRequest(destination: "fd09::/64"),
+    ]
+    request.noDefaultRoute = true
     var change = EndpointChange()
     change.rateIn = UInt64.max
     change.isolated = false

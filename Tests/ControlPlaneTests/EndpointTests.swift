@@ -67,6 +67,46 @@ import Wire
     #expect(bench.dataPlane.state.ports.values.contains { $0.options.isolated })
   }
 
+  @Test func routes() throws {
+    let bench = try Bench()
+    try bench.network("web") { $0.subnets = ["10.1.0.0/24"] }
+    try bench.network("other")
+    try bench.sandbox("a")
+    try bench.connect("web", "a") {
+      $0.routes = [
+        RouteRequest(destination: "10.2.0.0/16", gateway: "10.1.0.9"), RouteRequest(destination: "10.3.0.0/16"),
+      ]
+      $0.noDefaultRoute = true
+    }
+    let link = try #require(bench.host.interface("eth0", in: "/named/a"))
+    #expect(link.routes == ["10.2.0.0/16 via 10.1.0.9", "10.3.0.0/16 via 10.1.0.1"])
+    #expect(bench.host.state.defaultRoutes.isEmpty)
+    try bench.connect("other", "a")
+    #expect(bench.host.state.defaultRoutes.values.map { $0.values.sorted() } == [["eth1"]])
+    // Nor does it later, where it is the one that is left.
+    try bench.restart()
+    try bench.controlPlane.disconnect(network: "other", sandbox: "a")
+    #expect(bench.host.state.defaultRoutes.isEmpty)
+  }
+
+  @Test(arguments: [
+    RouteRequest(destination: "10.2.0.0"), RouteRequest(destination: "10.2.0.1/16"),
+    RouteRequest(destination: "0.0.0.0/0"), RouteRequest(destination: "fd09::/64"),
+    RouteRequest(destination: "10.2.0.0/16", gateway: "10.2.0.1"),
+    RouteRequest(destination: "10.2.0.0/16", gateway: "fd00::1"), RouteRequest(destination: "10.4.0.0/16"),
+  ])
+  func refusedRoutes(route: RouteRequest) throws {
+    let bench = try Bench()
+    try bench.network("web") { $0.subnets = ["10.1.0.0/24"] }
+    try bench.sandbox("a")
+    let before = try bench.snapshot()
+    let refused = refusal {
+      try bench.connect("web", "a") { $0.routes = [RouteRequest(destination: "10.4.0.0/16"), route] }
+    }
+    #expect(refused?.code == .invalid && refused?.message.contains(route.destination) == true)
+    #expect(try bench.snapshot() == before)
+  }
+
   @Test func withoutAddressTheInterfaceIsTheUsers() throws {
     let bench = try Bench()
     try bench.network("web")

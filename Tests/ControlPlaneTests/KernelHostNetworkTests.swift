@@ -14,7 +14,10 @@ struct KernelHostNetworkTests {
     let bench = try KernelBench()
     let network = try bench.network("web") { ($0.ipv6, $0.mtu) = (true, 9000) }
     try bench.sandbox("a")
-    let endpoint = try bench.connect("web", "a") { $0.mtu = 8000 }
+    let endpoint = try bench.connect("web", "a") {
+      $0.mtu = 8000
+      $0.routes = [RouteRequest(destination: "10.99.0.0/16"), RouteRequest(destination: "2001:db8:99::/48")]
+    }
 
     let interface = try bench.interface("eth0", in: bench.name("a"))
     #expect(interface.address == endpoint.mac && interface.mtu == 8000 && interface.qdisc == "noqueue")
@@ -25,6 +28,14 @@ struct KernelHostNetworkTests {
     let routes: [KernelBench.RouteEntry] =
       try bench.show(bench.name("a"), "route") + bench.show(bench.name("a"), "-6", "route")
     #expect(routes.filter { $0.dst == "default" }.map(\.gateway) == network.subnets.map(\.gateway))
+    let further = routes.filter { ["10.99.0.0/16", "2001:db8:99::/48"].contains($0.dst) }
+    #expect(further.map(\.gateway) == network.subnets.map(\.gateway))
+    try bench.network("other")
+    let refused = refusal {
+      try bench.connect("other", "a") { $0.routes = [RouteRequest(destination: "10.99.0.0/16")] }
+    }
+    #expect(refused?.code == .conflict)
+    try bench.controlPlane.removeNetwork("other")
 
     let gateway = try bench.interface(try #require(network.gatewayInterface), in: bench.hostName)
     #expect(gateway.mtu == 9000 && gateway.qdisc == "noqueue" && gateway.flags.contains("UP"))

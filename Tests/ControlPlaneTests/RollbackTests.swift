@@ -58,11 +58,13 @@ import Wire
     _ = bench.host.addNamespace("/proc/77/ns/net")
     _ = bench.host.addNamespace("/named/adopted")
     let steps = try failEachStep(bench, tolerated: ["inject"]) {
-      _ = try bench.controlPlane.connect(network: "web", ConnectRequest(sandbox: sandbox))
+      var request = ConnectRequest(sandbox: sandbox)
+      request.routes = [RouteRequest(destination: "10.9.0.0/16")]
+      _ = try bench.controlPlane.connect(network: "web", request)
     }
     let expected = [
       "namespace", "links", "attachTAP", "setAlias", "addPort", "configure", "move", "setUp", "addAddress",
-      "hasDefaultRoute", "addDefaultRoute", "writeNameServers",
+      "hasDefaultRoute", "addDefaultRoute", "addRoute", "writeNameServers",
     ]
     for step in expected { #expect(steps.contains(step)) }
     #expect(try bench.controlPlane.endpoints().map(\.state) == ["up"])

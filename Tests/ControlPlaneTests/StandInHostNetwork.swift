@@ -16,6 +16,8 @@ final class StandInHostNetwork: HostNetwork {
     /// nil: the kernel makes it of the MAC address.
     var isLinkLocalRandom: Bool?
     var addresses: [IPPrefix] = []
+    /// But for default ones.
+    var routes: [String] = []
     // Of interfaces that somebody else made.
     var index: Int32 = 0
     var mtu = 1500
@@ -268,6 +270,12 @@ final class StandInHostNetwork: HostNetwork {
     try step("removeDefaultRoute", namespace) { state throws(ControlError) in
       state.defaultRoutes[namespace.inode]?[gateway] = nil
     }
+  }
+
+  func addRoute(
+    to destination: IPPrefix, via gateway: IPAddress, on name: String, in namespace: NamespaceReference
+  ) throws(ControlError) {
+    try change("addRoute", name, namespace) { $0.routes.append("\(destination) via \(gateway)") }
   }
 
   func routes(in namespace: NamespaceReference) throws(ControlError) -> [Route] {

@@ -46,7 +46,10 @@ package final class StandInService: ControlService {
   private struct State {
     var calls: [Call] = []
     var refusal: ControlError?
+    var refuses: @Sendable (Call) -> ControlError? = { _ in nil }
+    var networks = Sample.networks
     var sandboxes = Sample.sandboxes
+    var endpoints = [Sample.endpoint]
   }
 
   private let state = Mutex(State())
@@ -62,6 +65,24 @@ package final class StandInService: ControlService {
     set { state.withLock { $0.refusal = newValue } }
   }
 
+  /// What a further call throws, if anything.
+  package var refuses: @Sendable (Call) -> ControlError? {
+    get { state.withLock { $0.refuses } }
+    set { state.withLock { $0.refuses = newValue } }
+  }
+
+  /// What `networks` and `network` show.
+  package var shownNetworks: [Network] {
+    get { state.withLock { $0.networks } }
+    set { state.withLock { $0.networks = newValue } }
+  }
+
+  /// What `endpoints` and `endpoint` show. The last is what `connect` has made; `removeEndpoint` removes.
+  package var shownEndpoints: [Endpoint] {
+    get { state.withLock { $0.endpoints } }
+    set { state.withLock { $0.endpoints = newValue } }
+  }
+
   /// What `sandboxes` and `sandbox` show.
   package var shownSandboxes: [Sandbox] {
     get { state.withLock { $0.sandboxes } }
@@ -74,7 +95,7 @@ package final class StandInService: ControlService {
       state.calls.append(call)
       return state.refusal
     }
-    if let refusal { throw refusal }
+    if let refusal = refusal ?? refuses(call) { throw refusal }
   }
 
   /// As the control plane does: a name that is in no sample is not found.
@@ -85,17 +106,23 @@ package final class StandInService: ControlService {
     throw ControlError(.notFound, "nothing is called \(name)")
   }
 
+  /// Written down by nobody: a client may ask at any time.
+  package func version() throws(ControlError) -> Version {
+    if let refusal { throw refusal }
+    return .current
+  }
+
   package func createNetwork(_ request: NetworkRequest) throws(ControlError) -> Created {
     try note(.createNetwork(request))
     return Created(id: Sample.networks[0].id)
   }
   package func networks() throws(ControlError) -> [Network] {
     try note(.networks)
-    return Sample.networks
+    return shownNetworks
   }
   package func network(_ name: String) throws(ControlError) -> Network {
     try note(.network(name))
-    return try find(name, in: Sample.networks) { [$0.name, $0.id] }
+    return try find(name, in: shownNetworks) { [$0.name, $0.id] }
   }
   package func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network {
     try note(.changeNetwork(name, change))
@@ -126,24 +153,27 @@ package final class StandInService: ControlService {
 
   package func connect(network: String, _ request: ConnectRequest) throws(ControlError) -> Created {
     try note(.connect(network, request))
-    return Created(id: Sample.endpoint.id)
+    return Created(id: shownEndpoints.last?.id ?? Sample.endpoint.id)
   }
   package func disconnect(network: String, sandbox: String) throws(ControlError) {
     try note(.disconnect(network, sandbox))
   }
   package func endpoints(_ filter: EndpointFilter) throws(ControlError) -> [Endpoint] {
     try note(.endpoints(filter))
-    return [Sample.endpoint].filter { filter.matches(labels: $0.labels) }
+    return shownEndpoints.filter { filter.matches(labels: $0.labels) }
   }
   package func endpoint(_ id: String) throws(ControlError) -> Endpoint {
     try note(.endpoint(id))
-    return try find(id, in: [Sample.endpoint]) { [$0.id] }
+    return try find(id, in: shownEndpoints) { [$0.id] }
   }
   package func changeEndpoint(_ id: String, _ change: EndpointChange) throws(ControlError) -> Endpoint {
     try note(.changeEndpoint(id, change))
     return Sample.endpoint
   }
-  package func removeEndpoint(_ id: String) throws(ControlError) { try note(.removeEndpoint(id)) }
+  package func removeEndpoint(_ id: String) throws(ControlError) {
+    try note(.removeEndpoint(id))
+    state.withLock { state in state.endpoints.removeAll { $0.id == id } }
+  }
 
   package func attachPort(
     network: String, _ request: InterfacePortRequest

@@ -53,11 +53,15 @@ enum TidyRules {
     "ControlAPI": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
     "DockerDriver": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
     "ControlClient": ["ControlModel", "CLinux"],
+    "CNI": ["ControlModel", "Netlink", "SystemCalls", "Wire"],
+    "Netavark": ["CNI", "ControlModel", "Wire"],
     "martletd": [
       "ControlPlane", "ControlAPI", "DNS", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", "CLinux",
       "ArgumentParser", "Logging", "Yams",
     ],
     "martlet": ["ControlClient", "ControlModel", "SystemCalls", "CLinux", "ArgumentParser"],
+    "martlet-cni": ["CNI", "ControlClient", "ControlModel"],
+    "martlet-netavark": ["CNI", "ControlClient", "ControlModel", "Netavark"],
     "martlet-load": ["SystemCalls", "CLinux", "ArgumentParser"],
   ]
 

@@ -32,13 +32,17 @@ final class DockerEngine {
     self.namespace = namespace
     self.directory = directory
     let testbed = namespace.testbed
-    group = testbed.prefix
+    group = (getenv("MARTLET_GROUP").map { String(cString: $0) + "-" } ?? "") + testbed.prefix
     try FileManager.default.createDirectory(atPath: directory + "/run", withIntermediateDirectories: true)
     try FileManager.default.createDirectory(atPath: directory + "/client", withIntermediateDirectories: true)
     try FileManager.default.createDirectory(
       atPath: "\(Self.hierarchies[0])/\(group)/engine", withIntermediateDirectories: true)
     holder = try testbed.start(
-      ["unshare", "--mount", "--propagation", "unchanged", "sh", "-euc", Self.privateRun, "sh", directory + "/run"])
+      [
+        "unshare", "--mount", "--propagation", "unchanged", "sh", "-euc",
+        Self.privateRun + "echo ready; exec sleep infinity",
+      ]
+        + ["sh", directory + "/run"])
     let holder = holder
     try eventually("the engine's mount namespace is there") {
       guard holder.isRunning else { throw Failure("no mount namespace: \(holder.complaintSoFar)") }
@@ -49,7 +53,7 @@ final class DockerEngine {
 
   /// A /run with a `docker/plugins` of its own, everything else in it as it was. Mounts that are made later stay in the
   /// namespace, but for those below /run/netns.
-  private static let privateRun = """
+  static let privateRun = """
     for place in / /run "$1"; do
       mount --make-private "$(findmnt -n -o TARGET -T "$place" | tail -n 1)"
     done
@@ -64,8 +68,7 @@ final class DockerEngine {
     done
     mkdir -p "$1/docker/plugins"
     mount --move "$1" /run
-    echo ready
-    exec sleep infinity
+
     """
 
   /// What starts a program in the engine's mount namespace.

@@ -45,13 +45,13 @@ final class Program {
     }
     // Other tests of this process have descriptors open that must end with them.
     posix_spawn_file_actions_addclosefrom_np(&actions, 3)
-    // This process's threads block signals, and a program that counts on SIGALRM would wait for ever.
+    // The threads that tests run on have signals blocked; what handed that on to its children would not hear of their end.
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    var noSignals = sigset_t()
-    sigemptyset(&noSignals)
-    posix_spawnattr_setsigmask(&attributes, &noSignals)
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var arguments = (["env"] + entry + words).map { strdup($0) } + [nil]
     var environment = Self.environment.map { strdup($0) } + [nil]

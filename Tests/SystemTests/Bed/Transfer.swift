@@ -2,7 +2,8 @@ import Foundation
 
 /// The small programs beside the tests.
 enum Script {
-  static func words(_ name: String) -> [String] { ["python3", Bundle.module.bundlePath + "/Programs/" + name] }
+  static func path(_ name: String) -> String { Bundle.module.bundlePath + "/Programs/" + name }
+  static func words(_ name: String) -> [String] { ["python3", path(name)] }
 }
 
 /// A TCP transfer between two namespaces that is whole only if every byte arrived as it was sent.
