@@ -109,7 +109,9 @@ extension SystemTests.Docker {
         let linkLocal = try second.namespace.run("ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link")
         let neighbour = try #require(
           linkLocal.split(separator: " ").first { $0.hasPrefix("fe80:") }?.prefix { $0 != "/" })
-        #expect(try first.namespace.reaches("\(neighbour)%eth0"))
+        try eventually("its link-local address is no longer tentative", within: .seconds(10)) {
+          try first.namespace.reaches("\(neighbour)%eth0", count: 1)
+        }
         #expect(try first.namespace.run("ip", "-6", "route", "show", "default").contains("via fd77::1 dev eth0"))
         try docker.machine.serveWhoami("80")
         // The machine has a route to fd77::/64, which is not translated.
