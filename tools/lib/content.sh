@@ -3,9 +3,11 @@
 # A program, its place below the prefix, and the section of its manual page (-: it is not for people's command lines, and has
 # neither page nor completions).
 programs="
-martletd      sbin/martletd     8
-martlet       bin/martlet       1
-martlet-load  bin/martlet-load  1
+martletd          sbin/martletd         8
+martlet           bin/martlet           1
+martlet-load      bin/martlet-load      1
+martlet-cni       lib/cni/martlet       -
+martlet-netavark  lib/netavark/martlet  -
 "
 units="martletd.socket martletd-docker-plugin.socket martletd.service"
 configuration=/etc/martlet/martlet.yaml
