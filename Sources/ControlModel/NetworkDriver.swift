@@ -3,6 +3,9 @@
 /// to Docker; tests give it a stand-in. Ids are the engine's, 64 hexadecimal digits. Calls may come from any thread, in any
 /// order and more than once, and block theirs: what is done already is done again without an error, what is gone is gone.
 public protocol NetworkDriver: Sendable {
+  /// An engine begins to call. What another before it had begun to connect, and will not bring to an end, is taken away.
+  func engineStarted() throws(ControlError)
+
   /// `name` of the request is only for people to read. Without addresses of ours: `subnets` says all.
   func createNetwork(id: String, _ request: NetworkRequest) throws(ControlError)
   /// Of its endpoints, those of the engine go with it: it has none that it knows of any more. `conflict` where others are left.

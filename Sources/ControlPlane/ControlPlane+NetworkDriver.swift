@@ -1,6 +1,10 @@
 import ControlModel
 
 extension ControlPlane: NetworkDriver {
+  public func engineStarted() throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.collectUnfinished() }
+  }
+
   public func createNetwork(id: String, _ request: NetworkRequest) throws(ControlError) {
     try locked { controller throws(ControlError) in try controller.createNetwork(id: id, request) }
   }

@@ -51,7 +51,7 @@ extension Controller {
       if let sandbox = try store.sandbox(id: endpoint.sandboxId) { try refreshNames(in: sandbox) }
     }
     troubles[endpoint.id] = nil
-    arriving.remove(endpoint.id)
+    arriving[endpoint.id] = nil
   }
 
   /// Wherever it stands, and whatever it is called there: our mark tells.

@@ -99,6 +99,7 @@ extension Controller {
       isIsolated: plan.isIsolated, macLimit: 0, isAddressed: !request.addresses.isEmpty, aliases: [],
       labels: [:], isEngines: true, state: .settled, created: Self.now())
     try store.insert(endpoint, in: sandbox) { subnet in subnet.isIpv6 ? plan.ipv6 : plan.ipv4 }
+    arriving[endpoint.id] = .now
     return DriverEndpoint(mac: mac(of: endpoint, on: network)?.description ?? "")
   }
 
@@ -218,12 +219,12 @@ extension Controller {
     try host.configure(name, settings, in: host.own)
     try tellEndpoint(endpoint, at: port, on: network)
     try refreshParent(network)
-    arriving.insert(endpoint.id)
+    arriving[endpoint.id] = .now
   }
 
   func leave(network: String, endpoint id: String) throws(ControlError) {
     try unpublish(network: network, endpoint: id)
-    arriving.remove(id)
+    arriving[id] = nil
   }
 
   func deleteEndpoint(network: String, endpoint id: String) throws(ControlError) {
@@ -271,18 +272,27 @@ extension Controller {
     return nil
   }
 
+  /// Takes away what an engine that ended has left half connected: interfaces that it had not moved yet, or had moved back.
+  func collectUnfinished() throws(ControlError) {
+    for endpoint in try store.endpoints() where endpoint.isEngines {
+      if let place = try place(of: endpoint), place.namespace.inode != host.own.inode { continue }
+      try collect(endpoint, because: "its engine ended before it was connected")
+    }
+  }
+
   /// Looks for interfaces that were on their way, and does in the sandbox what the engine does not.
   func receiveArriving() {
-    for id in arriving {
+    for (id, since) in arriving {
       attempt("take up the interface of endpoint \(id)") { () throws(ControlError) in
         guard var endpoint = try store.endpoint(id: id), var sandbox = try store.sandbox(id: endpoint.sandboxId) else {
-          arriving.remove(id)
+          arriving[id] = nil
           return
         }
         guard let (namespace, link) = try place(of: endpoint), namespace.inode != host.own.inode, link.isUp else {
+          if since.duration(to: .now) > Limits.arrival { try collect(endpoint, because: "its engine has not taken it") }
           return
         }
-        arriving.remove(id)
+        arriving[id] = nil
         // The switch has queues of its own.
         try host.setUp(link.name, ipv6: nil, in: namespace)
         endpoint.interface = link.name

@@ -79,9 +79,9 @@ extension Controller {
     let (namespace, link): (NamespaceReference, HostLink)
     if sandbox.inode == 0 {
       // An engine's: it may join yet, or its interface may be on its way.
+      arriving[endpoint.id] = .now
       guard let place = try place(of: endpoint) else { return }
       (namespace, link) = place
-      arriving.insert(endpoint.id)
     } else {
       guard let found = try namespaceNow(of: sandbox) else {
         return try collect(endpoint, because: "its namespace \(sandbox.path) is gone")

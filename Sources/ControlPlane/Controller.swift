@@ -63,8 +63,8 @@ final class Controller {
   /// The host's port that was chosen last, so that one which was given back is not the next to be given.
   var lastChosenPort = 0
   var servedNames = ServedNames()
-  /// Endpoints of engines whose interfaces have been made, and not been seen in their sandboxes yet.
-  var arriving: Set<String> = []
+  /// Endpoints of engines that have not been seen in their sandboxes yet, and since when they are waited for.
+  var arriving: [String: ContinuousClock.Instant] = [:]
   /// Does nothing on its own any more.
   var isStopped = false
   /// By the endpoint's id: why it is down.

@@ -10,6 +10,8 @@ public enum Limits {
 
   /// Bytes of a network's or sandbox's name. Below NAME_MAX, as a sandbox's name becomes a file below /run/netns.
   public static let nameLength = 128
+  /// How long an engine may take to move an endpoint's interface to its sandbox. Docker does it when the container's process starts.
+  static let arrival = Duration.seconds(120)
   /// IFNAMSIZ of linux/if.h less the zero at the end.
   public static let interfaceNameLength = 15
   /// A prefix with room for four digits.

@@ -42,6 +42,9 @@ struct ResolverConfiguration {
   func asking(_ servers: [IPAddress]) -> ResolverConfiguration {
     var copy = self
     copy.nameServers.servers = servers.map(\.description)
+    // A name of one label is a sandbox's before it is anything in a search domain.
+    copy.nameServers.options.removeAll { $0.hasPrefix("ndots:") }
+    copy.nameServers.options.append("ndots:0")
     return copy
   }
 

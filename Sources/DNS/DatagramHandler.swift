@@ -15,7 +15,12 @@ final class DatagramHandler: ChannelInboundHandler {
     let envelope = unwrapInboundIn(data)
     let (channel, source) = (context.channel, envelope.remoteAddress)
     // Nobody can be answered there.
-    guard source.port != 0 else { return service.responder.count { $0.queries += 1; $0.droppedRunts += 1 } }
+    guard source.port != 0 else {
+      return service.responder.count { counters in
+        counters.queries += 1
+        counters.droppedRunts += 1
+      }
+    }
     service.take(
       Array(envelope.data.readableBytesView), from: source, at: channel.localAddress, origin: source
     ) { [service, descriptor] answer in

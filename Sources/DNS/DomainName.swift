@@ -7,10 +7,12 @@ struct DomainName: Hashable, Sendable {
   /// As names are compared (RFC 4343).
   let key: String
 
-  /// Nil where a label is empty or longer than 63 bytes, the whole longer than 255 on the wire, or a byte is none that a
-  /// name of ours has: letters, digits, `-`, `_` and `.`.
+  /// Nil where a label is empty or longer than 63 bytes, the whole longer than 255 on the wire, or a byte is none
+  /// that a name of ours has: letters, digits, `-`, `_` and `.`.
   init?(_ text: String) {
-    guard text.utf8.allSatisfy({ $0.isNameByte }), let name = ldns_dname_new_frm_str(text) else { return nil }
+    guard text != ".", text.utf8.allSatisfy({ $0.isNameByte }), let name = ldns_dname_new_frm_str(text) else {
+      return nil
+    }
     ldns_rdf_deep_free(name)
     self.text = text.utf8.last == UInt8(ascii: ".") ? String(text.dropLast()) : text
     key = self.text.lowercasedASCII

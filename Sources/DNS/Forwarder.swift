@@ -6,7 +6,8 @@ import Wire
 
 /// One question on its way to the upstreams, for everybody who asked it in the same words.
 final class Exchange {
-  /// Clients that sent the same bytes but for the id, over the same transport: a forwarder that comes to ask itself does.
+  /// Clients that sent the same bytes but for the id, over the same transport: a forwarder that comes to ask itself
+  /// does.
   struct Key: Hashable {
     /// The query under id 0.
     let message: [UInt8]
@@ -41,8 +42,8 @@ final class Exchange {
   }
 }
 
-/// Asks the upstreams in turn, each question from a socket of its own, so from a random port, under a random id (RFC 5452).
-/// All of it belongs to the event loop, but for `upstreams`.
+/// Asks the upstreams in turn, each question from a socket of its own, so from a random port, under a random id (RFC
+/// 5452). All of it belongs to the event loop, but for `upstreams`.
 final class Forwarder: @unchecked Sendable {
   /// Who waits for an answer, for the limits.
   struct Client: Hashable {
@@ -81,7 +82,10 @@ final class Forwarder: @unchecked Sendable {
     guard !isStopped else { return }
     let key = Exchange.Key(message: message.withID(0), isOverTCP: isOverTCP)
     if let exchange = exchanges[key] {
-      let isRepeated = waiter.origin != nil && exchange.waiters.contains { $0.id == waiter.id && $0.origin == waiter.origin }
+      // Clients of several namespaces may have one address.
+      let isRepeated = exchange.waiters.contains { other in
+        other.id == waiter.id && other.origin != nil && other.origin == waiter.origin && other.client == waiter.client
+      }
       responder.count { $0.joined += 1 }
       if isRepeated || !admit(waiter, message) { return }
       exchange.waiters.append(waiter)
@@ -126,7 +130,7 @@ final class Forwarder: @unchecked Sendable {
     let now = NIODeadline.now()
     resting = resting.filter { $0.value > now }
     let once = upstreams.servers.filter { resting[$0] == nil } + upstreams.servers.filter { resting[$0] != nil }
-    return Array(repeatElement(once, count: upstreams.attempts).joined())
+    return Array(repeatElement(once, count: max(upstreams.attempts, 1)).joined())
   }
 
   private func askNext(_ exchange: Exchange) {

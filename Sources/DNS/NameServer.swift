@@ -10,8 +10,8 @@ public struct Listener: Hashable, Sendable {
   public init(number: Int) { self.number = number }
 }
 
-/// The name server of sandboxes: each finds the names of the networks it is on, and everything else by way of the host's
-/// resolvers (docs/names.md). It knows what it is told, and nothing of who tells.
+/// The name server of sandboxes: each finds the names of the networks it is on, and everything else by way of the
+/// host's resolvers (docs/names.md). It knows what it is told, and nothing of who tells.
 ///
 /// One thread serves all sockets, in the network namespace of the thread that makes the name server: there are the
 /// upstreams asked. Everything here may be called from any other thread. A change is in force when the call returns.
@@ -23,6 +23,7 @@ public final class NameServer: Sendable {
   private let forwarder: Forwarder
   private let listeners = Mutex<[Listener: Service]>([:])
   private let numbers = Atomic<Int>(0)
+  private let isStopped = Atomic(false)
 
   public init(logger: Logger, limits: NameServerLimits = NameServerLimits()) {
     (self.logger, self.limits) = (logger, limits)
@@ -30,8 +31,9 @@ public final class NameServer: Sendable {
     forwarder = Forwarder(eventLoop: group.next(), limits: limits, responder: responder, logger: logger)
   }
 
-  /// Closes all sockets and ends the thread. Nothing may be called afterwards. Must be called before the last reference goes.
+  /// Closes all sockets and ends the thread, so before the last reference goes. `serve` may not be called afterwards.
   public func stop() {
+    guard !isStopped.exchange(true, ordering: .relaxed) else { return }
     let all = listeners.withLock { Array($0.keys) }
     for listener in all { close(listener) }
     // Both fail only when the thread has ended before.
@@ -65,10 +67,11 @@ public final class NameServer: Sendable {
 
   // MARK: Sockets
 
-  /// Serves a bound UDP socket and a listening TCP socket, of whatever network namespace, and closes them in the end, also
-  /// when it throws. Open sockets keep their namespace alive: `close` before it shall go.
+  /// Serves a bound UDP socket and a listening TCP socket, of whatever network namespace, and closes them in the end,
+  /// also when it throws. Open sockets keep their namespace alive: `close` before it shall go.
   public func serve(
-    _ clientele: Clientele, datagrams: consuming SystemCalls.FileDescriptor, streams: consuming SystemCalls.FileDescriptor
+    _ clientele: Clientele, datagrams: consuming SystemCalls.FileDescriptor,
+    streams: consuming SystemCalls.FileDescriptor
   ) throws(Errno) -> Listener {
     let listener = Listener(number: numbers.add(1, ordering: .relaxed).newValue)
     let service = Service(

@@ -1,7 +1,7 @@
 /// What clients may take from the name server.
 public struct NameServerLimits: Sendable {
-  /// Queries that wait for an upstream. Beyond either, SERVFAIL at once: so a loop of forwarders ends. Each takes a descriptor
-  /// at most; the same question of several clients takes one for all.
+  /// Queries that wait for an upstream. Beyond either, SERVFAIL at once: so a loop of forwarders ends. Each takes a
+  /// descriptor at most; the same question of several clients takes one for all.
   public var waitingQueryCountMax = 1024
   public var waitingQueryCountPerClientMax = 256
   /// TCP connections, a descriptor each. One more is closed at once.

@@ -1,7 +1,7 @@
 import Wire
 
-/// Who is called what, by network: what is known of names, and no more. The names of an endpoint go with it. What a look-up
-/// costs depends on the networks that the asker is on, and on the endpoints of the one name.
+/// Who is called what, by network: what is known of names, and no more. The names of an endpoint go with it. What a
+/// look-up costs depends on the networks that the asker is on, and on the endpoints of the one name.
 struct NameTable {
   private struct Network {
     var domain: DomainName?
@@ -60,7 +60,9 @@ struct NameTable {
       endpoint.id, at: place ?? sandboxes[endpoint.sandbox]?.count ?? 0)
     var network = networks.removeValue(forKey: endpoint.network) ?? Network()
     network.endpoints.insert(endpoint.id)
-    for key in Set(names.map(\.key)) { network.names[key, default: Holders(endpoints: [])].endpoints.append(endpoint.id) }
+    for key in Set(names.map(\.key)) {
+      network.names[key, default: Holders(endpoints: [])].endpoints.append(endpoint.id)
+    }
     for address in endpoint.addresses { network.addresses[address] = endpoint.id }
     networks[endpoint.network] = network
   }
@@ -87,7 +89,8 @@ struct NameTable {
       return networks(of: sandbox)
     case .network(let id):
       if isHost { return [id] }
-      guard let source, let endpoint = networks[id]?.addresses[source], let entry = entries[endpoint] else { return nil }
+      guard let source, let endpoint = networks[id]?.addresses[source], let entry = entries[endpoint]
+      else { return nil }
       return [id] + networks(of: entry.endpoint.sandbox).filter { $0 != id }
     }
   }
@@ -96,7 +99,8 @@ struct NameTable {
     (sandboxes[sandbox] ?? []).compactMap { entries[$0]?.endpoint.network }
   }
 
-  /// The first of `scope` that knows the name has the word: so A and AAAA are of one sandbox. Counts the name's turn on.
+  /// The first of `scope` that knows the name has the word: so A and AAAA are of one sandbox. Counts the name's turn
+  /// on.
   mutating func find(_ question: Question, in scope: [String]) -> Finding {
     if let address = IPAddress(reverseName: question.key) { return findPointer(address, question.type, in: scope) }
     for id in scope {

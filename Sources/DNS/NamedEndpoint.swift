@@ -16,8 +16,8 @@ public struct NamedEndpoint: Equatable, Sendable {
   /// The network's id, as `NameServer.setNetwork` was given it.
   public var network: String
   public var sandbox: String
-  /// The sandbox's own name first, then its aliases. One that the DNS cannot carry (an empty label, one longer than 63 bytes,
-  /// 255 in all) is never found.
+  /// The sandbox's own name first, then its aliases. One that the DNS cannot carry (an empty label, one longer than
+  /// 63 bytes, 255 in all) is never found.
   public var names: [String]
   public var addresses: [IPAddress]
   public var services: [Service]

@@ -28,6 +28,10 @@ struct Question: Hashable, Sendable {
 
   var isInternet: Bool { recordClass == UInt16(LDNS_RR_CLASS_IN.rawValue) }
 
+  init(key: String, type: RecordType) {
+    (self.key, self.type, recordClass) = (key, type, UInt16(LDNS_RR_CLASS_IN.rawValue))
+  }
+
   init?(_ record: UnsafeMutablePointer<ldns_rr>) {
     guard let owner = ldns_rr_owner(record), let text = ldns_rdf2str(owner) else { return nil }
     defer { free(text) }

@@ -35,7 +35,7 @@ final class Responder: Sendable {
   func decide(_ message: [UInt8], from asker: Asker) -> Decision {
     count { $0.queries += 1 }
     guard let header = Header(message) else { return drop { $0.droppedRunts += 1 } }
-    // A response that is answered is a loop (RFC 5625, 4.1 has such proxies).
+    // A response that is answered is a loop.
     if header.isResponse { return drop { $0.droppedResponses += 1 } }
     guard header.opcode == Header.standardQuery else {
       count { $0.notImplemented += 1 }

@@ -24,8 +24,8 @@ struct Record: Equatable, Sendable {
   var owner: DomainName?
   var content: Content
 
-  /// How long a client may keep a record. Not at all: the next answer may be another, after a connect or disconnect, and
-  /// the one who is asked is on the same machine.
+  /// How long a client may keep a record. Not at all: the next answer may be another, after a connect or disconnect,
+  /// and the one who is asked is on the same machine.
   static let lifeSeconds: UInt32 = 0
 }
 
@@ -53,7 +53,8 @@ struct Response {
     return Response.wire(packet)
   }
 
-  /// At most `limit` bytes, 512 or more: records are left out from the end, and TC tells (RFC 2181, 9). Nil without memory.
+  /// At most `limit` bytes, 512 or more: records are left out from the end, and TC tells (RFC 2181, 9). Nil without
+  /// memory.
   func encoded(for query: borrowing Query, limit: Int) -> [UInt8]? {
     var part = self
     while let bytes = part.encoded(for: query) {
@@ -108,11 +109,11 @@ struct Response {
   }
 
   private static func wire(_ packet: UnsafeMutablePointer<ldns_pkt>) -> [UInt8]? {
-    var bytes: UnsafeMutablePointer<UInt8>?
-    var count = 0
-    guard ldns_pkt2wire(&bytes, packet, &count) == LDNS_STATUS_OK, let bytes else { return nil }
-    defer { free(bytes) }
-    return Array(UnsafeBufferPointer(start: bytes, count: count))
+    // It grows; ldns_pkt2wire would take 64 KB for each message.
+    guard let buffer = ldns_buffer_new(Int(LDNS_MIN_BUFLEN)) else { return nil }
+    defer { ldns_buffer_free(buffer) }
+    guard ldns_pkt2buffer_wire(buffer, packet) == LDNS_STATUS_OK else { return nil }
+    return Array(UnsafeBufferPointer(start: ldns_buffer_begin(buffer), count: ldns_buffer_position(buffer)))
   }
 }
 
@@ -135,7 +136,8 @@ extension Record {
     case .service(let port, let target):
       ldns_rr_set_type(record, LDNS_RR_TYPE_SRV)
       // Priority and weight: all are alike.
-      fields = [0, 0, port].map { ldns_native2rdf_int16(LDNS_RDF_TYPE_INT16, $0) }
+      fields =
+        [0, 0, port].map { ldns_native2rdf_int16(LDNS_RDF_TYPE_INT16, $0) }
         + [ldns_dname_new_frm_str(target.text)]
     }
     let isWhole = ldns_rr_owner(record) != nil && fields.allSatisfy { $0 != nil }

@@ -1,8 +1,8 @@
 import Wire
 
 extension IPAddress {
-  /// The address of which `key`, in small letters and without the final dot, is the name for reverse look-up: `in-addr.arpa`
-  /// (RFC 1035, 3.5), `ip6.arpa` (RFC 3596, 2.5). Nil for anything else, parts of an address too.
+  /// The address of which `key`, in small letters and without the final dot, is the name for reverse look-up:
+  /// `in-addr.arpa` (RFC 1035, 3.5), `ip6.arpa` (RFC 3596, 2.5). Nil for anything else, parts of an address too.
   init?(reverseName key: String) {
     if let labels = key.labels(before: ".in-addr.arpa", count: 4) {
       // Refuses leading zeros and signs, so each address has one name.

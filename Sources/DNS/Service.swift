@@ -5,8 +5,8 @@ import NIOPosix
 import SystemCalls
 import Wire
 
-/// What serves one listener's two sockets and the connections that came by them. Belongs to the event loop, but for `start`
-/// and `close`.
+/// What serves one listener's two sockets and the connections that came by them. Belongs to the event loop, but for
+/// `start` and `close`.
 final class Service: @unchecked Sendable {
   private let listener: Listener
   private let clientele: Clientele

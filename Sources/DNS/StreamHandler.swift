@@ -1,7 +1,7 @@
 import NIOCore
 
-/// Queries over one TCP connection, several at a time, answered as the answers come (RFC 7766, 6.2.1.1). It reads only what it
-/// can take: a client that sends more, or takes no answers, waits, and is closed in the end.
+/// Queries over one TCP connection, several at a time, answered as the answers come (RFC 7766, 6.2.1.1). It reads
+/// only what it can take: a client that sends more, or takes no answers, waits, and is closed in the end.
 final class StreamHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
 

@@ -14,8 +14,8 @@ final class UpstreamAttempt: @unchecked Sendable {
   /// Neither answered nor given up.
   var isCurrent: Bool { exchange.asked == number && !exchange.waiters.isEmpty }
 
-  /// The socket is made in the network namespace of the event loop's thread. Connected, so that the kernel takes answers from
-  /// the upstream's address and port alone, and tells where nobody listens.
+  /// The socket is made in the network namespace of the event loop's thread. Connected, so that the kernel takes
+  /// answers from the upstream's address and port alone, and tells where nobody listens.
   func start(_ server: Upstreams.Server, _ message: [UInt8]) {
     let isOverTCP = exchange.key.isOverTCP
     let opened: EventLoopFuture<any Channel>
@@ -112,7 +112,9 @@ extension ByteBuffer {
 
   /// The next message, once all of it is there.
   mutating func readFramed() -> [UInt8]? {
-    guard let length = getInteger(at: readerIndex, as: UInt16.self), readableBytes >= Int(length) + 2 else { return nil }
+    guard let length = getInteger(at: readerIndex, as: UInt16.self), readableBytes >= Int(length) + 2 else {
+      return nil
+    }
     moveReaderIndex(forwardBy: 2)
     return readBytes(length: Int(length))
   }

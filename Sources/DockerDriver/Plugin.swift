@@ -77,7 +77,11 @@ extension Plugin {
   /// All that an engine calls, up to Docker 28.
   static let methods: [String: Method] = {
     var methods = [
-      "Plugin.Activate": Method { _ in Activation() },
+      // Once in an engine's life, before it calls anything else.
+      "Plugin.Activate": Method { plugin throws(ControlError) in
+        try plugin.driver.engineStarted()
+        return Activation()
+      },
       "IpamDriver.GetCapabilities": Method { _ in AddressCapabilities() },
       "IpamDriver.GetDefaultAddressSpaces": Method { _ in AddressSpaces() },
     ]

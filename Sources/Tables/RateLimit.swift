@@ -40,7 +40,7 @@ public struct RateLimit: BitwiseCopyable, @unchecked Sendable {
   ///   - bytes: at most 65,535 and some headers.
   ///   - now: nanoseconds of a monotonic clock.
   public func admits(bytes: UInt32, now: UInt64) -> Bool {
-    let duration = UInt64(bytes) &* cost >> Self.fraction
+    let duration = (UInt64(bytes) &* cost) >> Self.fraction
     var arrival = theoreticalArrival.pointee.load(ordering: .relaxed)
     while true {
       let start = max(arrival, now)

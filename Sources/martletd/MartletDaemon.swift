@@ -9,7 +9,8 @@ import Glibc
     abstract: "A layer-2 switch in user space that stands in for the kernel bridge under containers.",
     discussion: """
       Stays in the foreground and logs to standard error. When it serves, it prints `ready` on standard output. It works in \
-      the network namespace it is started in. SIGTERM ends it and leaves every endpoint in place.
+      the network namespace it is started in. SIGTERM ends it and leaves every endpoint in place. Under systemd it takes the \
+      socket that martletd.socket has opened, tells when it is ready, and keeps the watchdog informed.
       """,
     version: Version.current.version)
 
@@ -21,7 +22,7 @@ import Glibc
   @Option(help: "Where networks, sandboxes and endpoints are kept. (default: \(Configuration.defaultStateDirectory))")
   var stateDir: String?
 
-  @Option(help: "The API's Unix socket. (default: martlet.sock in the run directory)")
+  @Option(help: "The API's Unix socket, where systemd does not bring one. (default: martlet.sock in the run directory)")
   var socket: String?
 
   @Option(help: "Where what does not outlive the machine is kept. (default: \(Configuration.defaultRunDirectory))")

@@ -175,6 +175,20 @@ import Wire
     #expect(refusal { try Self.add(bench, 3, "172.18.0.9/16") }?.code == .conflict)
   }
 
+  @Test func `what an engine that ended has left half connected is taken away when the next begins`() async throws {
+    let bench = try Bench()
+    try Self.make(bench)
+    for number in 1...3 { try Self.add(bench, number, "172.18.0.\(number + 1)/16") }
+    // One has only been made, one has joined, one is connected.
+    let joined = try Self.join(bench, 2, Self.path + "2")
+    try Self.move(bench, Self.join(bench, 3))
+    _ = try await received(bench, 3)
+    try bench.controlPlane.engineStarted()
+    #expect(try bench.controlPlane.network("docker-a1a1a1a1a1a1").endpoints.map(\.id) == [Self.endpointID(3)])
+    #expect(bench.host.interface(joined.interface, in: "/own") == nil)
+    #expect(try bench.controlPlane.sandboxes().map(\.netns) == [Self.path])
+  }
+
   @Test func `a network whose removal was never told makes way for the next`() throws {
     let bench = try Bench()
     try Self.make(bench)

@@ -66,10 +66,9 @@ import Wire
       let before = fabric.drops(port, reason)
       let frame = Self.frame(to: 0x02_00_00_00_00_0B, from: 0x02_00_00_00_00_0A, Array(repeating: 7, count: 986))
       var received = 0
-      for _ in 0..<count {
+      for sent in 1...count {
         a.send(frame)
-        let seen = received + Int(fabric.drops(port, reason) - before)
-        while received + Int(fabric.drops(port, reason) - before) == seen {
+        while received + Int(fabric.drops(port, reason) - before) < sent {
           if !b.isEmpty { received += b.receive() == frame ? 1 : 0 }
         }
       }

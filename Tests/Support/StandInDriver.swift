@@ -51,6 +51,9 @@ package final class StandInDriver: NetworkDriver {
     if let error { throw error }
   }
 
+  /// Not written down: it comes before everything.
+  package func engineStarted() throws(ControlError) {}
+
   package func createNetwork(id: String, _ request: NetworkRequest) throws(ControlError) {
     try record(.createNetwork(id, request))
   }

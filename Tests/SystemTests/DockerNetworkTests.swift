@@ -53,7 +53,7 @@ extension SystemTests.Docker {
         try docker.container("second", on: "lab")
         try docker.machine.serveWhoami("80")
         #expect(try first.reaches("second"))
-        #expect(try first.run("ip", "route", "show", "default").isEmpty)
+        #expect(try first.namespace.run("ip", "route", "show", "default").isEmpty)
         #expect(try first.namespace.asksTCP(UplinkBed.machine.ipv4, 80, patience: "1") == nil)
         // Whoever gives itself a route has no way out either.
         try first.namespace.run("ip", "route", "add", "default", "via", "10.51.0.1")
@@ -122,11 +122,11 @@ extension SystemTests.Docker {
         #expect(try both.reaches("left") && both.reaches("right"))
         #expect(try right.lookUp("middle") == ["10.57.0.77"] && right.reaches("both"))
         #expect(try left.lookUp("middle").isEmpty && !left.namespace.reaches("10.57.0.77", count: 1))
-        #expect(try both.run("ip", "route", "show", "default").contains("10.56.0.1"))
+        #expect(try both.namespace.run("ip", "route", "show", "default").contains("10.56.0.1"))
 
         try docker.docker("network", "disconnect", "one", "both")
         #expect(try both.namespace.linkNames() == ["lo", "eth1"])
-        #expect(try both.run("ip", "route", "show", "default").contains("10.57.0.1"))
+        #expect(try both.namespace.run("ip", "route", "show", "default").contains("10.57.0.1"))
         #expect(try left.lookUp("both").isEmpty && right.reaches("both"))
         try docker.docker("network", "disconnect", "two", "both")
         #expect(try both.namespace.linkNames() == ["lo"])

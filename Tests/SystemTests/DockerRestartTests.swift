@@ -59,7 +59,7 @@ extension SystemTests.Docker {
         try docker.docker("ps", "--quiet", "--filter", "name=always").isEmpty == false
       }
       try eventually("the endpoints are those of what runs: \((try? docker.endpoints().map(\.addresses)) ?? [])") {
-        try docker.endpoints().count == docker.docker("ps", "--quiet").split(separator: "\n").count
+        try Set(docker.endpoints().map(\.id)) == docker.endpointsOfEngine()
       }
       let again = try docker.container("again", on: "one", "--ip", "10.81.0.81", "--publish", "8080:80")
       let always = try Container("always", bed: docker)

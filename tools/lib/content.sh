@@ -1,15 +1,16 @@
 # What of Martlet goes into a system, and where: for tools/package and tools/install.
 
-# A program, its place below the prefix, and the section of its manual page (-: it is not for people's command lines, and has
-# neither page nor completions).
+# A program, its place, and the section of its manual page (-: it is not for people's command lines, and has neither page nor
+# completions). A place is below the prefix unless it begins with a slash; further ones, behind commas, are links to the first.
 programs="
-martletd          sbin/martletd         8
-martlet           bin/martlet           1
-martlet-load      bin/martlet-load      1
-martlet-cni       lib/cni/martlet       -
-martlet-netavark  lib/netavark/martlet  -
+martletd      sbin/martletd     8
+martlet       bin/martlet       1
+martlet-load  bin/martlet-load  1
+martlet-cni       lib/cni/martlet,/opt/cni/bin/martlet  -
+martlet-netavark  libexec/netavark/martlet              -
 "
-units="martletd.socket martletd-docker-plugin.socket martletd.service"
+sockets="martletd.socket martletd-docker-plugin.socket"
+units="$sockets martletd.service"
 configuration=/etc/martlet/martlet.yaml
 
 # build_content CONFIGURATION: builds the programs and sets $binaries. A release has Swift's own libraries in it, and is built
@@ -28,7 +29,7 @@ program_names() { printf '%s\n' "$programs" | awk 'NF { print $1 }'; }
 
 # check_programs: each executable that the package has must have its place here, or it would be forgotten without a word.
 check_programs() {
-  for product in $(sed -n 's/^ *\.executable(name: "\([^"]*\)".*/\1/p' "$tree/Package.swift"); do
+  sed -n 's/^ *\.executable(name: "\([^"]*\)".*/\1/p' "$tree/Package.swift" | while read -r product; do
     program_names | grep -qxF "$product" ||
       fail "Package.swift's product $product has no place in a system: give it one in tools/lib/content.sh"
   done
@@ -41,12 +42,14 @@ make_content() (
   umask 022
   check_programs
   version=$("$binaries/martletd" --version)
-  printf '%s\n' "$programs" | while read -r name place section; do
+  printf '%s\n' "$programs" | while read -r name places section; do
     if [ -z "$name" ]; then continue; fi
     [ -x "$binaries/$name" ] || fail "there is no $name in $binaries"
-    install -D -m 755 "$binaries/$name" "$root$prefix/$place"
-    if [ "$strips" = yes ]; then strip "$root$prefix/$place"; fi
-    if [ "$section" != - ]; then describe_program "$root$prefix" "$binaries/$name" "$section"; fi
+    first=$root$(absolute "$prefix" "${places%%,*}")
+    install -D -m 755 "$binaries/$name" "$first"
+    if [ "$strips" = yes ]; then strip "$first"; fi
+    for place in $(printf '%s\n' "$places" | tr , ' '); do link "$first" "$root$(absolute "$prefix" "$place")"; done
+    if [ "$section" != - ]; then describe_program "$root$prefix" "$binaries/$name" "$section" "$version"; fi
   done
   for unit in $units; do
     directory=$root$prefix/lib/systemd/system
@@ -60,12 +63,22 @@ make_content() (
   cp "$tree"/docs/* "$documents/docs/"
 )
 
-# describe_program BELOW PROGRAM SECTION: its manual pages and completions, from what it says of itself. $version is everyone's.
+# absolute PREFIX PLACE: with the prefix, where it is below that.
+absolute() { case "$2" in /*) printf '%s\n' "$2" ;; *) printf '%s/%s\n' "$1" "$2" ;; esac; }
+
+# link TARGET FILE: makes FILE a link to TARGET, unless it is that.
+link() {
+  if [ "$1" = "$2" ]; then return; fi
+  mkdir -p "${2%/*}"
+  ln -sr "$1" "$2"
+}
+
+# describe_program BELOW PROGRAM SECTION VERSION: its manual pages and completions, from what it says of itself.
 describe_program() {
   name=${2##*/}
   mkdir -p "$1/share/man/man$3"
   "$2" --experimental-dump-help |
-    PYTHONDONTWRITEBYTECODE=1 python3 "$tools/lib/manual.py" --section "$3" --version "$version" "$1/share/man/man$3"
+    PYTHONDONTWRITEBYTECODE=1 python3 "$tools/lib/manual.py" --section "$3" --version "$4" "$1/share/man/man$3"
   gzip -9nf "$1/share/man/man$3/$name"*."$3"
   # Debian's zsh looks elsewhere than others' for what packages bring.
   case "$1" in */usr) zsh=share/zsh/vendor-completions ;; *) zsh=share/zsh/site-functions ;; esac

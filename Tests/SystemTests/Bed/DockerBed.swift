@@ -79,6 +79,15 @@ final class DockerBed: @unchecked Sendable {
       + [DockerEngine.image, "sleep", "infinity"]
   }
 
+  /// The ids of endpoints that Docker has for what runs.
+  func endpointsOfEngine() throws -> Set<String> {
+    let containers = try docker("ps", "--quiet").split(separator: "\n").map(String.init)
+    if containers.isEmpty { return [] }
+    let format = "{{range .NetworkSettings.Networks}}{{println .EndpointID}}{{end}}"
+    let lines = try engine.command(["inspect", "--format", format] + containers)
+    return Set(lines.split(separator: "\n").map(String.init))
+  }
+
   // MARK: Martlet's view
 
   func endpoints() throws -> [Endpoint] { try daemon.ask([Endpoint].self, "endpoint", "ls") }
