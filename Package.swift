@@ -18,14 +18,6 @@ func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(name: name, dependencies: dependencies, cSettings: gnu, swiftSettings: strict)
 }
 
-/// What a container engine starts anew for each container, out of a directory of its own: optimised, it carries the language's
-/// libraries in itself, which halves its time and leaves nothing to be found.
-func enginePlugin(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .executableTarget(
-    name: name, dependencies: dependencies, cSettings: gnu, swiftSettings: strict,
-    linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))])
-}
-
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
   .testTarget(
     name: name, dependencies: dependencies + ["Support"], resources: resources, cSettings: gnu, swiftSettings: strict)
@@ -120,8 +112,8 @@ let package = Package(
       ]),
     executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
     executable("martlet-load", ["CLinux", arguments]),
-    enginePlugin("martlet-cni", ["CNI", "ControlClient", "ControlModel"]),
-    enginePlugin("martlet-netavark", ["CNI", "ControlClient", "ControlModel", "Netavark"]),
+    executable("martlet-cni", ["CNI", "ControlClient", "ControlModel"]),
+    executable("martlet-netavark", ["CNI", "ControlClient", "ControlModel", "Netavark"]),
 
     .target(
       name: "Support", dependencies: ["CLinux", "ControlModel"], path: "Tests/Support", cSettings: gnu,

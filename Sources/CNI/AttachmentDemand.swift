@@ -7,6 +7,8 @@ struct AttachmentDemand {
   var connect: ConnectRequest
   /// A default route is to be there, as far as the network has a gateway.
   private var wantsDefaultRoute: Bool
+  /// nil: as fast as it goes.
+  private(set) var rates: EndpointChange?
   /// For resolv.conf; nil: nothing is known.
   private(set) var dns: JSONValue?
 
@@ -15,7 +17,7 @@ struct AttachmentDemand {
     let arguments = try ExtraArguments(invocation.arguments)
     let isDelegated = configuration.addressManager != nil
     var connect = ConnectRequest(sandbox: invocation.namespace)
-    (network, wantsDefaultRoute, dns) = try translated { () throws(ControlError) in
+    (network, wantsDefaultRoute, dns, rates) = try translated { () throws(ControlError) in
       let network = try NetworkDemand(configuration)
       let runtime = try object.object("runtimeConfig") ?? JSONObject([:], name: "runtimeConfig")
       let conventions = try object.object("args")?.object("cni") ?? JSONObject([:], name: "args.cni")
@@ -38,7 +40,7 @@ struct AttachmentDemand {
       if try object.boolean("isDefaultGateway") == true { wantsDefaultRoute = true }
       let own = try object.object("dns").map { JSONValue.object($0.fields) }
       let asked = try Self.dns(runtime)
-      return (network, wantsDefaultRoute, asked ?? own)
+      return (network, wantsDefaultRoute, asked ?? own, try Self.rates(runtime))
     }
     if !wantsDefaultRoute { connect.noDefaultRoute = true }
     self.connect = connect
@@ -87,21 +89,25 @@ struct AttachmentDemand {
 
   // MARK: Capabilities
 
-  /// What later versions will do must not look done.
   private static func refuseUnsupported(_ runtime: JSONObject) throws(ControlError) {
-    if let bandwidth = try runtime.object("bandwidth") {
-      for (key, value) in bandwidth.fields.sorted(by: { $0.key < $1.key }) where value != .integer(0) && value != .null
-      {
-        throw ControlError(
-          .unsupported,
-          "\(bandwidth.path(key)) \(value.text): rate limits are not built yet; chain the plugin bandwidth")
-      }
-    }
     if let ranges = try runtime.array("ipRanges"), !ranges.isEmpty {
       throw ControlError(
         .unsupported,
         "\(runtime.path("ipRanges")) \(JSONValue.array(ranges).text.prefix(80)): give the network a subnet")
     }
+  }
+
+  /// Bits a second, as the container sees them. How much may come at once is Martlet's to say.
+  private static func rates(_ runtime: JSONObject) throws(ControlError) -> EndpointChange? {
+    guard let bandwidth = try runtime.object("bandwidth") else { return nil }
+    func rate(_ key: String) throws(ControlError) -> UInt64? {
+      guard let bits = try bandwidth.integer(key), bits != 0 else { return nil }
+      guard bits > 0 else { throw ControlError(.invalid, "\(bandwidth.path(key)) \(bits) is no rate") }
+      return UInt64(bits)
+    }
+    var change = EndpointChange()
+    (change.rateIn, change.rateOut) = (try rate("egressRate"), try rate("ingressRate"))
+    return change.rateIn == nil && change.rateOut == nil ? nil : change
   }
 
   /// Of this network, and the pod's name, if it may be one.

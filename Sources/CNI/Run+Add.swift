@@ -34,6 +34,7 @@ extension Run {
     let network = try demand.network.satisfy(service)
     let id = try service.connect(network: network.id, demand.connect).id
     do throws(ControlError) {
+      if let rates = demand.rates { _ = try service.changeEndpoint(id, rates) }
       let sandbox = try service.sandbox(invocation.namespace)
       guard let endpoint = sandbox.endpoints.first(where: { $0.id == id }) else {
         throw ControlError(.system, "the endpoint \(id) went as soon as it was made")

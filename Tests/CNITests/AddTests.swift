@@ -55,6 +55,13 @@ import Testing
     #expect(bench.service.shownNetworks.count == 1 && bench.connects.count == 2)
   }
 
+  @Test func tellsWhereNamesAreAnsweredUnlessToldOtherwise() {
+    let own = PluginBench().run("ADD", #""network": "named""#)
+    #expect(own["dns"]?.text == #"{"nameservers":["10.1.0.1"]}"#)
+    let told = PluginBench().run("ADD", #""network": "named", "dns": {"nameservers": ["192.0.2.1"]}"#)
+    #expect(told["dns"]?.text == #"{"nameservers":["192.0.2.1"]}"#)
+  }
+
   @Test func twoAtTheSameMomentShareTheNetwork() {
     let bench = PluginBench()
     let service = bench.service
@@ -116,6 +123,19 @@ import Testing
     #expect(bench.connects == [request])
     #expect(
       answer["dns"]?.text == #"{"nameservers":["192.0.2.53"],"options":["ndots:2"],"search":["example"]}"#)
+  }
+
+  @Test func bandwidth() {
+    let bench = PluginBench()
+    let rates = #""runtimeConfig": {"bandwidth": {"ingressRate": 1000000, "ingressBurst": 9, "egressRate": 2000000}}"#
+    #expect(bench.run("ADD", rates).status == 0)
+    let changes = bench.service.calls.compactMap { if case .changeEndpoint(_, let change) = $0 { change } else { nil } }
+    // What the container gets is what the switch sends.
+    var expected = EndpointChange()
+    (expected.rateIn, expected.rateOut) = (2_000_000, 1_000_000)
+    #expect(changes == [expected])
+    bench.service.refuses = { if case .changeEndpoint = $0 { ControlError(.invalid, "too slow") } else { nil } }
+    #expect(bench.run("ADD", rates, ["CNI_CONTAINERID": "ctr2"]).code == 7 && bench.removals.count == 1)
   }
 
   @Test func argumentsCountWhereNothingElseIsSaid() {

@@ -59,7 +59,6 @@ import Testing
 
   @Test(arguments: [
     #""frob": 1"#, #""vlan": 7"#, #""ipam": {"type": "martlet", "rangeStart": "10.1.0.9"}"#,
-    #""runtimeConfig": {"bandwidth": {"ingressRate": 1000000, "ingressBurst": 1}}"#,
     #""runtimeConfig": {"ipRanges": [[{"subnet": "10.1.0.0/24"}]]}"#,
     #""runtimeConfig": {"ips": ["10.1.0.3", "10.1.0.4"]}"#,
     #""ipam": {"routes": [{"dst": "10.9.0.0/16", "mtu": 1400}]}"#,
@@ -80,6 +79,7 @@ import Testing
     #""args": {"cni": 7}"#, #""args": {"cni": {"labels": [7]}}"#, #""dns": 7"#, #""ipam": {"routes": {}}"#,
     #""ipam": {"routes": [{"dst": "x"}]}"#, #""runtimeConfig": {"mac": 7}"#, #""runtimeConfig": {"ips": ["x"]}"#,
     #""runtimeConfig": {"aliases": {"lan": "web"}}"#, #""runtimeConfig": {"bandwidth": 7}"#,
+    #""runtimeConfig": {"bandwidth": {"ingressRate": -1}}"#,
     #""runtimeConfig": {"dns": {"servers": 7}}"#, #""runtimeConfig": {"portMappings": {}}"#,
     #""runtimeConfig": {"portMappings": [{}]}"#, #""runtimeConfig": {"portMappings": [{"hostPort": 80}]}"#,
     #""runtimeConfig": {"portMappings": [{"hostPort": 0, "containerPort": 80}]}"#,

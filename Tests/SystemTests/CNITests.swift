@@ -210,10 +210,11 @@ extension SystemTests {
         let configuration = runtime.configuration(
           "1.1.0",
           #"""
-          "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
+          "runtimeConfig": {"bandwidth": {"ingressRate": 100000000}, "portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
             {"hostPort": 8081, "containerPort": 81, "protocol": "tcp"}]}
           """#)
         try runtime.succeed("ADD", configuration, in: container)
+        #expect(try bed.daemon.network("lan").endpoints.map(\.rateOut).contains(100_000_000))
         try container.serveWhoami("80", "81")
         #expect(try bed.machine.asksTCP(UplinkBed.host.ipv4, 8080)?.serverPort == 80)
         #expect(try bed.machine.asksTCP(UplinkBed.host.ipv4, 8081)?.serverPort == 81)
