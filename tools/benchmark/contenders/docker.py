@@ -36,7 +36,7 @@ class Docker(Router):
         return super().missing()
 
     def version(self) -> str | None:
-        return f"Docker {self.docker('version', '--format', '{{.Server.Version}}').strip()}" if self.processes else None
+        return run(UNPACKED / "usr/sbin/dockerd", "--version").strip()
 
     def set_up(self, count: int):
         self.start()

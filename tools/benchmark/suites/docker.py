@@ -1,4 +1,4 @@
-"""dockerd on Martlet's network beside dockerd on its own bridge network: how fast containers start, and their traffic."""
+"""dockerd on Martlet's network beside dockerd on its own: how fast containers start, and their traffic."""
 
 import time
 from statistics import median
