@@ -19,6 +19,10 @@ extension SystemTests.Docker {
         }
         #expect(try first.lookUpNames(of: address[0]).contains("second.one"))
         #expect(try second.reaches("first") && second.reaches("second"))
+        let linked = try docker.container("linked", on: "one", "--link", "second:friend")
+        #expect(try linked.lookUp("friend") == address && first.lookUp("friend").isEmpty)
+        #expect(try second.run("cat", "/etc/hosts").contains("\(address[0])\thost2"))
+        #expect(try second.run("cat", "/etc/resolv.conf").contains("nameserver 127.0.0.11"))
 
         #expect(try first.lookUp("other").isEmpty)
         let (near, far) = try (first.addresses()[0], other.addresses()[0])
@@ -52,7 +56,7 @@ extension SystemTests.Docker {
         let first = try docker.container("first", on: "lab")
         try docker.container("second", on: "lab")
         try docker.machine.serveWhoami("80")
-        #expect(try first.reaches("second"))
+        #expect(try first.reaches("second") && first.namespace.reaches("10.51.0.1"))
         #expect(try first.namespace.run("ip", "route", "show", "default").isEmpty)
         #expect(try first.namespace.asksTCP(UplinkBed.machine.ipv4, 80, patience: "1") == nil)
         // Whoever gives itself a route has no way out either.
@@ -78,6 +82,9 @@ extension SystemTests.Docker {
         #expect(try docker.endpoints().contains { $0.mac == "02:11:22:33:44:55" && $0.ipv4 == "10.52.9.9" })
         #expect(try ranged.reaches("fixed"))
         #expect(try ranged.namespace.run("ip", "route", "show", "default").contains("via 10.52.0.254"))
+        let local = try docker.container("local", on: "lab", "--link-local-ip", "169.254.7.1")
+        try docker.container("local2", on: "lab", "--link-local-ip", "169.254.7.2")
+        #expect(try local.namespace.reaches("169.254.7.2"))
 
         let run = DockerBed.start("more", on: "lab", ["--ip", "10.52.9.9"])
         #expect(try docker.engine.attempt(run).complaint.contains("Address already in use"))
@@ -99,6 +106,12 @@ extension SystemTests.Docker {
         #expect(try second.addresses().contains("fd77::99"))
         #expect(try first.lookUp("second", type: "aaaa") == ["fd77::99"])
         #expect(try first.attempt("ping", "-6", "-c", "1", "-W", "2", "second").status == 0)
+        let linkLocal = try second.namespace.run("ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link")
+        let neighbour = try #require(
+          linkLocal.split(separator: " ").first { $0.hasPrefix("fe80:") }?.prefix { $0 != "/" })
+        try eventually("its link-local address is no longer tentative", within: .seconds(10)) {
+          try first.namespace.reaches("\(neighbour)%eth0", count: 1)
+        }
         #expect(try first.namespace.run("ip", "-6", "route", "show", "default").contains("via fd77::1 dev eth0"))
         try docker.machine.serveWhoami("80")
         // The machine has a route to fd77::/64, which is not translated.
@@ -130,6 +143,7 @@ extension SystemTests.Docker {
         #expect(try left.lookUp("both").isEmpty && right.reaches("both"))
         try docker.docker("network", "disconnect", "two", "both")
         #expect(try both.namespace.linkNames() == ["lo"])
+        #expect(try docker.refusal("network", "connect", "one", "nobody").contains("No such container"))
         #expect(try Set(docker.endpoints().map(\.ipv4)) == Set(left.addresses() + right.addresses()))
         // Again, and once with what is stopped.
         try docker.docker("network", "connect", "one", "both")
@@ -211,6 +225,8 @@ extension SystemTests.Docker {
         let second = try docker.container("second", on: "lab", "--ip", "10.58.0.50")
         #expect(try first.addresses()[0].hasPrefix("10.58.0.") && second.addresses() == ["10.58.0.50"])
         #expect(try first.reaches("second"))
+        try docker.network("six", "--ipam-driver", DockerBed.driver, "--ipv6")
+        #expect(try docker.record("six").subnets.contains { $0.subnet.hasPrefix("fd") })
         let third = try docker.container("third", on: "any")
         #expect(try docker.host.reaches(third.addresses()[0]))
         let run = DockerBed.start("more", on: "lab", ["--ip", "10.58.0.50"])

@@ -24,8 +24,11 @@ extension SystemTests.Docker {
           #expect(try client.namespace.asksTCP(UplinkBed.host.ipv4, 8080)?.serverPort == 80, "\(client.name)")
           #expect(try client.namespace.asksUDP(UplinkBed.host.ipv4, 8080)?.serverPort == 80, "\(client.name)")
         }
-        // What is not published is not there.
+        // What is not published is not there, and the container's own address is not reached from outside.
         #expect(try docker.machine.asksTCP(UplinkBed.host.ipv4, 80, patience: "1") == nil)
+        try docker.machine.run("ip", "route", "add", "10.70.0.0/24", "via", UplinkBed.host.ipv4)
+        defer { _ = try? docker.machine.run("ip", "route", "del", "10.70.0.0/24") }
+        #expect(try docker.machine.asksTCP(server.addresses()[0], 80, patience: "1") == nil)
         let shown = try docker.publications().map(\.published)
         #expect(
           Set(shown.map { "\($0.hostIP) \($0.hostPort) \($0.port)/\($0.protocol)" }) == [
@@ -51,6 +54,7 @@ extension SystemTests.Docker {
         #expect(chosen.count == 1)
         let port = try #require(chosen.first?.hostPort)
         #expect(try docker.machine.asksTCP(UplinkBed.host.ipv4, port)?.serverPort == 80)
+        #expect(try docker.machine.asksTCP(UplinkBed.host.ipv6, port)?.serverPort == 80, "by IPv6 to one without")
       }
     }
 

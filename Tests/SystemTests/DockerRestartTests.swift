@@ -26,6 +26,21 @@ extension SystemTests.Docker {
           try server.namespace.serveWhoami("80")
           #expect(try docker.machine.asksTCP(UplinkBed.host.ipv4, 8080)?.serverPort == 80)
         }
+        // Another that has its address, and not its MAC.
+        try docker.docker("rm", "--force", "server")
+        try docker.container("other", on: "lab", "--ip", "10.80.0.80", "--mac-address", "02:00:00:00:80:02")
+        try eventually("neighbours are told", within: .seconds(10)) {
+          try peer.namespace.reaches("10.80.0.80", count: 1)
+        }
+      }
+    }
+
+    @Test("a container that is paused answers again when it is not")
+    func paused() throws {
+      try withDocker { docker in
+        try docker.network("lab")
+        let peer = try docker.container("peer", on: "lab")
+        try docker.container("server", on: "lab")
         try docker.docker("pause", "server")
         try docker.docker("unpause", "server")
         #expect(try peer.reaches("server"))
@@ -61,8 +76,10 @@ extension SystemTests.Docker {
       try eventually("the endpoints are those of what runs: \((try? docker.endpoints().map(\.addresses)) ?? [])") {
         try Set(docker.endpoints().map(\.id)) == docker.endpointsOfEngine()
       }
-      let again = try docker.container("again", on: "one", "--ip", "10.81.0.81", "--publish", "8080:80")
       let always = try Container("always", bed: docker)
+      try always.namespace.serveWhoami("80")
+      #expect(try docker.machine.asksTCP(UplinkBed.host.ipv4, 8081)?.address == UplinkBed.machine.ipv4)
+      let again = try docker.container("again", on: "one", "--ip", "10.81.0.81", "--publish", "8080:80")
       #expect(try again.reaches("always") && always.reaches("again"))
       try again.namespace.serveWhoami("80")
       #expect(try docker.machine.asksTCP(UplinkBed.host.ipv4, 8080)?.address == UplinkBed.machine.ipv4)
@@ -76,7 +93,7 @@ extension SystemTests.Docker {
         try docker.network("one", "--subnet", "10.81.0.0/24")
         try docker.network("two", "--ipam-driver", DockerBed.driver, "--subnet", "10.82.0.0/24")
         try docker.container("server", on: "one", "--ip", "10.81.0.81", "--publish", "8080:80", "--rm")
-        try docker.container("always", on: "one", "--restart", "always")
+        try docker.container("always", on: "one", "--restart", "always", "--publish", "8081:80")
         try docker.docker("network", "connect", "two", "always")
         try docker.container("other", on: "two")
         for _ in 1...2 {
@@ -91,7 +108,7 @@ extension SystemTests.Docker {
     func engineKilledAmid() throws {
       try withDocker { docker in
         try docker.network("one", "--subnet", "10.81.0.0/24")
-        try docker.container("always", on: "one", "--restart", "always")
+        try docker.container("always", on: "one", "--restart", "always", "--publish", "8081:80")
         let steps: [useconds_t] = [50_000, 150_000, 250_000, 350_000]
         for (round, delay) in steps.enumerated() {
           let programs = try (0..<3).map { number in

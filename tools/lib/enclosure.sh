@@ -6,8 +6,12 @@
 # When that ends, by itself or killed, the kernel takes all of it away: nothing needs to be found again and deleted,
 # several copies run side by side without agreeing on names, and no frame reaches the machine's own interfaces.
 
+# Control groups are the kernel's, and outlast all of that. The command names those it makes MARTLET_GROUP and more; here they
+# are removed.
+
 # run_enclosed COMMAND...: returns the command's exit status.
 run_enclosed() {
+  export MARTLET_GROUP="martlet-$$-$(date +%N)"
   # shellcheck disable=SC2016 # expanded by the inner shell
   contain --net -- sh -euc '
     mount -t tmpfs -o mode=755 martlet-enclosure /run
@@ -31,6 +35,7 @@ contain() {
   status=0
   wait "$contained" || status=$?
   trap - HUP INT TERM
+  remove_groups
   return "$status"
 }
 
@@ -38,6 +43,13 @@ end_contained() {
   trap '' HUP INT TERM
   kill -KILL "$contained" 2>/dev/null || true
   wait "$contained" 2>/dev/null || true
+  remove_groups
   say "interrupted; everything has been taken away"
   exit $((128 + $1))
+}
+
+# remove_groups: those that were made inside, where they are left: without a process, deepest first.
+remove_groups() {
+  if [ -z "${MARTLET_GROUP:-}" ]; then return; fi
+  find /sys/fs/cgroup -depth -type d -path "*/$MARTLET_GROUP-*" -exec rmdir {} + 2>/dev/null || true
 }

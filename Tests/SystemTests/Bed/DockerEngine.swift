@@ -32,7 +32,7 @@ final class DockerEngine {
     self.namespace = namespace
     self.directory = directory
     let testbed = namespace.testbed
-    group = testbed.prefix
+    group = (getenv("MARTLET_GROUP").map { String(cString: $0) + "-" } ?? "") + testbed.prefix
     try FileManager.default.createDirectory(atPath: directory + "/run", withIntermediateDirectories: true)
     try FileManager.default.createDirectory(atPath: directory + "/client", withIntermediateDirectories: true)
     try FileManager.default.createDirectory(
