@@ -88,7 +88,7 @@ public struct Driver: Sendable {
 
   private func exists(_ network: Network) throws(ControlError) -> Bool {
     do throws(ControlError) {
-      _ = try service.network(network.id)
+      _ = try service.bareNetwork(network.id)
       return true
     } catch let error where error.code == .notFound {
       return false
@@ -113,8 +113,8 @@ public struct Driver: Sendable {
     // Ours alone, and only where nobody is left: the daemon refuses it otherwise.
     let name = attachment.network.demand.request.name
     try Self.ignoring(.notFound) { () throws(ControlError) in
-      let network = try service.network(name)
-      guard network.labels[PodmanNetwork.label] == attachment.network.id, network.endpoints.isEmpty else { return }
+      let network = try service.bareNetwork(name)
+      guard network.labels[PodmanNetwork.label] == attachment.network.id else { return }
       try Self.ignoring(.conflict) { () throws(ControlError) in try service.removeNetwork(network.id) }
     }
   }
