@@ -23,7 +23,8 @@ struct AttachmentResult {
     if let dns {
       fields["dns"] = dns
     } else if fields["dns"] == nil {
-      fields["dns"] = .object([:])
+      let servers = endpoint.nameServers.map { JSONValue.string($0) }
+      fields["dns"] = .object(servers.isEmpty ? [:] : ["nameservers": .array(servers)])
     }
     return .object(fields)
   }

@@ -136,6 +136,8 @@ public struct Endpoint: Codable, Sendable, Equatable {
   public var addresses: [String]
   public var aliases: [String]
   public var labels: [String: String]
+  /// Where the sandbox is answered for names of this network and of its others; empty: nowhere.
+  public var nameServers: [String]
   public var published: [PublishedPort]
   public var isolated: Bool
   public var `guard`: Bool
@@ -152,7 +154,8 @@ public struct Endpoint: Codable, Sendable, Equatable {
 
   public init(
     id: String, network: String, sandbox: String, netns: String, interface: String, mac: String, addresses: [String],
-    aliases: [String], labels: [String: String] = [:], published: [PublishedPort], isolated: Bool, guard: Bool,
+    aliases: [String], labels: [String: String] = [:], nameServers: [String] = [], published: [PublishedPort],
+    isolated: Bool, guard: Bool,
     macLimit: Int, rateIn: UInt64 = 0, rateOut: UInt64 = 0, mtu: Int, state: String, detail: String? = nil,
     counters: Counters
   ) {
@@ -165,6 +168,7 @@ public struct Endpoint: Codable, Sendable, Equatable {
     self.addresses = addresses
     self.aliases = aliases
     self.labels = labels
+    self.nameServers = nameServers
     self.published = published
     self.isolated = isolated
     self.guard = `guard`
@@ -178,6 +182,7 @@ public struct Endpoint: Codable, Sendable, Equatable {
 
   enum CodingKeys: String, CodingKey {
     case id, network, sandbox, netns, interface, mac, addresses, aliases, labels, published, isolated, `guard`
+    case nameServers = "name_servers"
     case macLimit = "mac_limit"
     case rateIn = "rate_in"
     case rateOut = "rate_out"

@@ -95,12 +95,23 @@ extension Controller {
     let endpoint = EndpointRecord(
       id: request.endpoint, networkId: network.id, sandboxId: sandbox.id,
       interface: Self.temporaryInterface(forEndpoint: request.endpoint),
-      mac: network.lanMode?.sharesMAC == true ? nil : try freeMAC(plan.mac, network), mtu: plan.mtu,
+      mac: network.lanMode?.sharesMAC == true ? nil : try engineMAC(plan, network), mtu: plan.mtu,
       isIsolated: plan.isIsolated, macLimit: 0, isAddressed: !request.addresses.isEmpty, aliases: [],
       labels: [:], isEngines: true, state: .settled, created: Self.now())
     try store.insert(endpoint, in: sandbox) { subnet in subnet.isIpv6 ? plan.ipv6 : plan.ipv4 }
     arriving[endpoint.id] = .now
     return DriverEndpoint(mac: mac(of: endpoint, on: network)?.description ?? "")
+  }
+
+  /// The one that is asked for; else, as Docker's own driver derives it from the address: a container that is started again, and has
+  /// the address it had, is at once reached by neighbours that know it from before.
+  private func engineMAC(_ plan: ConnectPlan, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
+    if plan.mac == nil, network.parent == nil, let address = plan.ipv4,
+      let mac = MACAddress(bytes: [0x02, 0x42] + address.bytes), let free = try? freeMAC(mac, network)
+    {
+      return free
+    }
+    return try freeMAC(plan.mac, network)
   }
 
   private func connectRequest(_ request: DriverEndpointRequest) throws(ControlError) -> ConnectRequest {

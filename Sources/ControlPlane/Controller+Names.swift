@@ -110,9 +110,7 @@ extension Controller {
     for endpoint in try store.endpoints(inode: sandbox.inode) where endpoint.state != .removing {
       guard let network = try store.network(id: endpoint.networkId), try network.hasNames else { continue }
       isNamed = true
-      let gateways = servedNames.atGateways[network.id]?.keys.sorted { !$0.isIPv6 && $1.isIPv6 } ?? []
-      let families = Set(try store.addresses(ofEndpoint: endpoint.id).map(\.isIPv6))
-      let reachable = gateways.filter { families.contains($0.isIPv6) }
+      let reachable = try gatewaysWithNames(for: endpoint)
       guard !reachable.isEmpty else { continue }
       closeNames(inNamespace: sandbox.inode)
       return reachable
@@ -125,6 +123,20 @@ extension Controller {
       servedNames.inNamespaces[sandbox.inode] = listen(.sandbox(sandbox.asker), at: Self.ownNameServer, in: namespace)
     }
     return servedNames.inNamespaces[sandbox.inode] == nil ? nil : [Self.ownNameServer]
+  }
+
+  /// IPv4 first.
+  private func gatewaysWithNames(for endpoint: EndpointRecord) throws(ControlError) -> [IPAddress] {
+    let gateways = servedNames.atGateways[endpoint.networkId]?.keys.sorted { !$0.isIPv6 && $1.isIPv6 } ?? []
+    let families = Set(try store.addresses(ofEndpoint: endpoint.id).map(\.isIPv6))
+    return gateways.filter { families.contains($0.isIPv6) }
+  }
+
+  /// Where the endpoint's sandbox may ask by way of this endpoint, or in its own namespace.
+  func nameServers(of endpoint: EndpointRecord, in sandbox: SandboxRecord) throws(ControlError) -> [IPAddress] {
+    let gateways = try gatewaysWithNames(for: endpoint)
+    if gateways.isEmpty, servedNames.inNamespaces[sandbox.inode] != nil { return [Self.ownNameServer] }
+    return gateways
   }
 
   /// Open sockets would keep the namespace.

@@ -18,7 +18,8 @@ struct SetupAnswer {
     }
     let interface = JSONValue.object(["mac_address": .string(endpoint.mac), "subnets": .array(subnets)])
     return .object([
-      "interfaces": .object([endpoint.interface: interface]), "dns_server_ips": .array([]),
+      "interfaces": .object([endpoint.interface: interface]),
+      "dns_server_ips": .array(endpoint.nameServers.map { .string($0) }),
       "dns_search_domains": .array([]),
     ])
   }

@@ -55,6 +55,13 @@ import Testing
     #expect(bench.service.shownNetworks.count == 1 && bench.connects.count == 2)
   }
 
+  @Test func tellsWhereNamesAreAnsweredUnlessToldOtherwise() {
+    let own = PluginBench().run("ADD", #""network": "named""#)
+    #expect(own["dns"]?.text == #"{"nameservers":["10.1.0.1"]}"#)
+    let told = PluginBench().run("ADD", #""network": "named", "dns": {"nameservers": ["192.0.2.1"]}"#)
+    #expect(told["dns"]?.text == #"{"nameservers":["192.0.2.1"]}"#)
+  }
+
   @Test func twoAtTheSameMomentShareTheNetwork() {
     let bench = PluginBench()
     let service = bench.service

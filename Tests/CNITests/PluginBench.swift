@@ -9,6 +9,8 @@ import Wire
 final class PluginBench: Sendable {
   static let namespace = "/run/netns/cnic"
   static let container = "ctr1"
+  /// Where names are served; elsewhere they are not.
+  static let namedNetwork = "named"
   static let mac = "02:00:00:00:00:55"
 
   let service: StandInService
@@ -62,7 +64,9 @@ final class PluginBench: Sendable {
       return Endpoint(
         id: "endpoint-\(number)", network: network, sandbox: "netns-1", netns: request.sandbox,
         interface: request.interface ?? "eth0", mac: request.mac ?? PluginBench.mac, addresses: addresses,
-        aliases: request.aliases ?? [], labels: request.labels ?? [:], published: [], isolated: false, guard: false,
+        aliases: request.aliases ?? [], labels: request.labels ?? [:],
+        nameServers: network == "id-of-\(PluginBench.namedNetwork)" ? ["10.1.0.1"] : [], published: [], isolated: false,
+        guard: false,
         macLimit: 0, mtu: request.mtu ?? 1500, state: "up", counters: Counters())
     }
 

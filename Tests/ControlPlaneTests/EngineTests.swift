@@ -175,6 +175,15 @@ import Wire
     #expect(refusal { try Self.add(bench, 3, "172.18.0.9/16") }?.code == .conflict)
   }
 
+  @Test func `a MAC address is that of the IPv4 address, as neighbours remember it`() throws {
+    let bench = try Bench()
+    try Self.make(bench)
+    #expect(try Self.add(bench) == "02:42:ac:12:00:02")
+    try bench.controlPlane.deleteEndpoint(network: Self.networkID, endpoint: Self.endpointID(1))
+    #expect(try Self.add(bench, 2, "172.18.0.3/16", mac: "02:42:ac:12:00:02") == "02:42:ac:12:00:02")
+    #expect(try Self.add(bench, 3) != "02:42:ac:12:00:02", "which is taken")
+  }
+
   @Test func `what an engine that ended has left half connected is taken away when the next begins`() async throws {
     let bench = try Bench()
     try Self.make(bench)

@@ -21,7 +21,7 @@ import Wire
     try bench.uplink()
     let endpoint = try bench.connect("web", "a") { ($0.aliases, $0.publish) = (["www"], ["8080:80", "53:53/udp"]) }
     let gateways = try bench.controlPlane.network("web").subnets.compactMap(\.gateway)
-    #expect(asked(bench, "a") == gateways)
+    #expect(asked(bench, "a") == gateways && endpoint.nameServers == gateways)
     let told = try #require(names.state.endpoints[endpoint.id])
     #expect(
       told.names == ["a", "www"]

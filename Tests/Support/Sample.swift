@@ -5,7 +5,7 @@ package enum Sample {
   package static let endpoint = Endpoint(
     id: "e1d0" + String(repeating: "5", count: 60), network: "lab", sandbox: "web", netns: "/run/netns/web",
     interface: "eth0", mac: "02:42:0a:00:00:02", addresses: ["10.0.0.2/24", "fd00::2/64"], aliases: ["www"],
-    labels: ["tier": "front"],
+    labels: ["tier": "front"], nameServers: ["10.0.0.1"],
     published: [PublishedPort(hostIP: "0.0.0.0", hostPort: 8080, port: 80, protocol: "tcp")], isolated: false,
     guard: true,
     macLimit: 16, mtu: 1500, state: "down", detail: "its interface is gone",
