@@ -183,6 +183,7 @@ final class DriverBench: Sendable {
     bench.service.refuses = { if case .endpoint = $0 { ControlError(.system, "no memory") } else { nil } }
     let answer = bench.run("setup", DriverBench.namespace, input: DriverBench.attachment())
     #expect(answer.status == 1 && answer.error == "no memory" && bench.service.shownEndpoints.isEmpty)
+    #expect(bench.service.shownNetworks.isEmpty)
   }
 
   @Test(arguments: [
