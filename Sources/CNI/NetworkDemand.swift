@@ -17,12 +17,12 @@ public struct NetworkDemand: Equatable, Sendable {
       guard let network = try find(service) else { throw error }
       return network
     }
-    return try service.network(request.name)
+    return try service.bareNetwork(request.name)
   }
 
   private func find(_ service: any ControlService) throws(ControlError) -> Network? {
     do throws(ControlError) {
-      let network = try service.network(request.name)
+      let network = try service.bareNetwork(request.name)
       try check(network)
       return network
     } catch let error where error.code == .notFound {

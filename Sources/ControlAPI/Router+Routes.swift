@@ -17,8 +17,12 @@ extension Router {
     Route(.POST, "/v1/networks/prune") { _, service throws(ControlError) in
       try .json(Pruned(removed: service.pruneNetworks()))
     },
-    Route(.GET, "/v1/networks/{name}") { request, service throws(ControlError) in
-      try .json(service.network(request.captures[0]))
+    Route(.GET, "/v1/networks/{name}", query: ["endpoints"]) { request, service throws(ControlError) in
+      switch request.query["endpoints"] {
+      case nil, "true": return try .json(service.network(request.captures[0]))
+      case "false": return try .json(service.bareNetwork(request.captures[0]))
+      case let other?: throw ControlError(.invalid, "endpoints=\(other): true or false is needed")
+      }
     },
     Route(.PATCH, "/v1/networks/{name}") { request, service throws(ControlError) in
       try .json(service.changeNetwork(request.captures[0], request.decoded()))

@@ -91,6 +91,9 @@ extension ControlClient {
   }
   public func networks() throws(ControlError) -> [Network] { try get("/v1/networks") }
   public func network(_ name: String) throws(ControlError) -> Network { try get("/v1/networks/\(Self.segment(name))") }
+  public func bareNetwork(_ name: String) throws(ControlError) -> Network {
+    try get("/v1/networks/\(Self.segment(name))?endpoints=false")
+  }
   public func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network {
     try call("PATCH", "/v1/networks/\(Self.segment(name))", change)
   }

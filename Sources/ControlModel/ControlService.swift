@@ -8,6 +8,8 @@ public protocol ControlService: Sendable {
   func createNetwork(_ request: NetworkRequest) throws(ControlError) -> Created
   func networks() throws(ControlError) -> [Network]
   func network(_ name: String) throws(ControlError) -> Network
+  /// Without its endpoints and attached interfaces: takes no longer where there are many.
+  func bareNetwork(_ name: String) throws(ControlError) -> Network
   func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network
   func removeNetwork(_ name: String) throws(ControlError)
   /// Removes every network without endpoints and attached interfaces; their names.
@@ -70,4 +72,5 @@ public protocol ControlService: Sendable {
 extension ControlService {
   public func version() throws(ControlError) -> Version { .current }
   public func endpoints() throws(ControlError) -> [Endpoint] { try endpoints(EndpointFilter()) }
+  public func bareNetwork(_ name: String) throws(ControlError) -> Network { try network(name).bare }
 }

@@ -132,6 +132,15 @@ public struct Network: Codable, Sendable, Equatable {
   }
 }
 
+extension Network {
+  /// Without its endpoints and attached interfaces.
+  public var bare: Network {
+    var network = self
+    (network.endpoints, network.ports) = ([], [])
+    return network
+  }
+}
+
 /// The answer to `POST /v1/networks/prune`: the names of the networks that went.
 public struct Pruned: Codable, Sendable, Equatable {
   public var removed: [String]

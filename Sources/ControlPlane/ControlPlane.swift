@@ -121,6 +121,12 @@ public final class ControlPlane: ControlService {
     try locked { controller throws(ControlError) in try controller.view(try controller.store.network(name)) }
   }
 
+  public func bareNetwork(_ name: String) throws(ControlError) -> Network {
+    try locked { controller throws(ControlError) in
+      try controller.view(try controller.store.network(name), isBare: true)
+    }
+  }
+
   public func changeNetwork(_ name: String, _ change: NetworkChange) throws(ControlError) -> Network {
     try locked { controller throws(ControlError) in try controller.changeNetwork(name, change) }
   }

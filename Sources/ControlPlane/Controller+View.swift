@@ -3,7 +3,8 @@ import Wire
 
 /// Records as clients see them.
 extension Controller {
-  func view(_ network: NetworkRecord) throws(ControlError) -> Network {
+  /// - Parameter isBare: without endpoints and attached interfaces.
+  func view(_ network: NetworkRecord, isBare: Bool = false) throws(ControlError) -> Network {
     let subnets = try store.subnets(ofNetwork: network.id).map { subnet in
       Subnet(
         subnet: subnet.prefix.description, gateway: subnet.gateway?.description, ipRange: subnet.range?.description,
@@ -11,7 +12,9 @@ extension Controller {
           ? nil : subnet.auxiliaryAddresses.mapValues(\.description))
     }
     var endpoints: [Endpoint] = []
-    for endpoint in try store.endpoints(ofNetwork: network.id) { endpoints.append(try view(endpoint)) }
+    if !isBare {
+      for endpoint in try store.endpoints(ofNetwork: network.id) { endpoints.append(try view(endpoint)) }
+    }
     return Network(
       id: network.id, name: network.name, driver: network.driver.rawValue, subnets: subnets,
       internal: network.isInternal, mtu: network.mtu, ageingSeconds: network.ageingSeconds, fdbLimit: network.fdbLimit,
@@ -19,7 +22,7 @@ extension Controller {
       gatewayInterface: network.gatewayMode == .isolated ? nil : network.gatewayInterface, parent: network.parent,
       labels: network.labels,
       options: network.options, created: network.created, endpoints: endpoints,
-      ports: try ports(of: network))
+      ports: isBare ? [] : try ports(of: network))
   }
 
   func endpoints(_ filter: EndpointFilter) throws(ControlError) -> [Endpoint] {

@@ -80,15 +80,18 @@ public struct Driver: Sendable {
       do throws(ControlError) {
         let id = try service.connect(network: network.id, attachment.connect).id
         return try answer(endpoint: id, on: network)
-      } catch let error where error.code == .notFound && attempts < Self.attemptsMax {
-        guard try !exists(network) else { throw error }
+      } catch {
+        let isToBeMade = error.code == .notFound && attempts < Self.attemptsMax
+        if isToBeMade, try !exists(network) { continue }
+        try? removeUnused(attachment.network)
+        throw error
       }
     }
   }
 
   private func exists(_ network: Network) throws(ControlError) -> Bool {
     do throws(ControlError) {
-      _ = try service.network(network.id)
+      _ = try service.bareNetwork(network.id)
       return true
     } catch let error where error.code == .notFound {
       return false
@@ -110,12 +113,15 @@ public struct Driver: Sendable {
     where attachment.isOf(endpoint) {
       try Self.ignoring(.notFound) { () throws(ControlError) in try service.removeEndpoint(endpoint.id) }
     }
-    // Ours alone, and only where nobody is left: the daemon refuses it otherwise.
-    let name = attachment.network.demand.request.name
+    try removeUnused(attachment.network)
+  }
+
+  /// Ours alone, and only where nobody is left: the daemon refuses it otherwise.
+  private func removeUnused(_ network: PodmanNetwork) throws(ControlError) {
     try Self.ignoring(.notFound) { () throws(ControlError) in
-      let network = try service.network(name)
-      guard network.labels[PodmanNetwork.label] == attachment.network.id, network.endpoints.isEmpty else { return }
-      try Self.ignoring(.conflict) { () throws(ControlError) in try service.removeNetwork(network.id) }
+      let found = try service.bareNetwork(network.demand.request.name)
+      guard found.labels[PodmanNetwork.label] == network.id else { return }
+      try Self.ignoring(.conflict) { () throws(ControlError) in try service.removeNetwork(found.id) }
     }
   }
 

@@ -34,12 +34,14 @@ import Testing
     #expect(try client.createNetwork(request) == Created(id: Sample.networks[0].id))
     #expect(try client.networks() == Sample.networks)
     #expect(try client.network("lab") == Sample.networks[0])
+    #expect(try client.bareNetwork("lab") == Sample.networks[0].bare)
     #expect(try client.changeNetwork("lab", change) == Sample.networks[0])
     try client.removeNetwork("lab")
     #expect(try client.pruneNetworks() == ["plain"])
     #expect(
       service.calls == [
-        .createNetwork(request), .networks, .network("lab"), .changeNetwork("lab", change), .removeNetwork("lab"),
+        .createNetwork(request), .networks, .network("lab"), .network("lab"), .changeNetwork("lab", change),
+        .removeNetwork("lab"),
         .pruneNetworks,
       ])
   }

@@ -14,6 +14,8 @@ import Wire
       endpoint.network == "web" && endpoint.sandbox == "a" && endpoint.interface == "eth0" && endpoint.state == "up")
     #expect(endpoint.addresses.count == 2 && endpoint.addresses[0] == "172.17.0.2/16" && endpoint.aliases == ["db"])
     #expect(endpoint.netns == "/named/a" && endpoint.mtu == 1500)
+    let network = try bench.controlPlane.network("web")
+    #expect(try network.endpoints == [endpoint] && bench.controlPlane.bareNetwork("web") == network.bare)
     let link = try #require(bench.host.interface("eth0", in: "/named/a"))
     #expect(link.alias == "martlet endpoint \(endpoint.id)" && link.isUp && link.ipv6 == true)
     #expect(link.settings?.mac?.description == endpoint.mac && link.addresses.map(\.description) == endpoint.addresses)

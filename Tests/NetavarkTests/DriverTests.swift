@@ -20,6 +20,11 @@ final class DriverBench: Sendable {
     service.shownNetworks = []
     service.shownEndpoints = []
     holder.set(service)
+    // As the daemon has it.
+    service.refuses = { [weak service] call in
+      guard case .removeNetwork = call, service?.shownEndpoints.isEmpty == false else { return nil }
+      return ControlError(.conflict, "the network has endpoints")
+    }
   }
 
   private final class Holder: Sendable {
@@ -132,6 +137,7 @@ final class DriverBench: Sendable {
     #expect(bench.service.shownEndpoints.count == 2 && bench.service.shownNetworks.count == 1)
     let down = bench.run("teardown", DriverBench.namespace, input: attachment)
     #expect(down.status == 0 && down.output == nil && bench.service.shownEndpoints.count == 1)
+    #expect(bench.service.shownNetworks.count == 1)
     #expect(bench.run("teardown", DriverBench.namespace, input: attachment).status == 0, "once more is no error")
   }
 
@@ -177,6 +183,7 @@ final class DriverBench: Sendable {
     bench.service.refuses = { if case .endpoint = $0 { ControlError(.system, "no memory") } else { nil } }
     let answer = bench.run("setup", DriverBench.namespace, input: DriverBench.attachment())
     #expect(answer.status == 1 && answer.error == "no memory" && bench.service.shownEndpoints.isEmpty)
+    #expect(bench.service.shownNetworks.isEmpty)
   }
 
   @Test(arguments: [
