@@ -1,4 +1,5 @@
 import ControlModel
+import Glibc
 import Synchronization
 
 /// Counts the steps that stand-ins are asked for, and makes one of them fail.
@@ -7,12 +8,14 @@ final class Faults: Sendable {
     var count = 0
     var failing: Int?
     var failed: String?
+    /// The one that armed. What the control plane does meanwhile on threads of its own is not a step of the change.
+    var thread: pthread_t?
   }
   private let state = Mutex(State())
 
   /// The step with this number, counted from now, fails; nil: none.
   func arm(_ number: Int?) {
-    state.withLock { $0 = State(failing: number) }
+    state.withLock { $0 = State(failing: number, thread: number == nil ? nil : pthread_self()) }
   }
 
   /// Steps since `arm`.
@@ -23,6 +26,7 @@ final class Faults: Sendable {
 
   func step(_ name: String) throws(ControlError) {
     let fails = state.withLock { state in
+      if let thread = state.thread, pthread_equal(thread, pthread_self()) == 0 { return false }
       defer { state.count += 1 }
       guard state.count == state.failing else { return false }
       state.failed = name
