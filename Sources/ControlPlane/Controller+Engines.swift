@@ -292,24 +292,14 @@ extension Controller {
   }
 
   /// Looks for interfaces that were on their way, and does in the sandbox what the engine does not.
-  ///
-  /// Each join asks for some looks: where many join at the same time, one look does for all.
   func receiveArriving() {
-    let now = ContinuousClock.now
-    guard !arriving.isEmpty, lastArrivalLook.map({ $0.duration(to: now) >= Limits.arrivalLookSpacing }) ?? true else {
-      return
-    }
-    lastArrivalLook = now
     for (id, since) in arriving {
       attempt("take up the interface of endpoint \(id)") { () throws(ControlError) in
         guard var endpoint = try store.endpoint(id: id), var sandbox = try store.sandbox(id: endpoint.sandboxId) else {
           arriving[id] = nil
           return
         }
-        // Not `place(of:)`: the daemon's namespace may have very many interfaces.
-        guard let namespace = sandbox.path.isEmpty ? nil : try namespaceIfThere(sandbox.path),
-          namespace.inode != host.own.inode, let link = try link(of: endpoint, in: namespace), link.isUp
-        else {
+        guard let (namespace, link) = try place(of: endpoint), namespace.inode != host.own.inode, link.isUp else {
           if since.duration(to: .now) > Limits.arrival { try collect(endpoint, because: "its engine has not taken it") }
           return
         }

@@ -65,7 +65,6 @@ final class Controller {
   var servedNames = ServedNames()
   /// Endpoints of engines that have not been seen in their sandboxes yet, and since when they are waited for.
   var arriving: [String: ContinuousClock.Instant] = [:]
-  var lastArrivalLook: ContinuousClock.Instant?
   /// Does nothing on its own any more.
   var isStopped = false
   /// By the endpoint's id: why it is down.

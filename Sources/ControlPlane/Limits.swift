@@ -12,7 +12,6 @@ public enum Limits {
   public static let nameLength = 128
   /// How long an engine may take to move an endpoint's interface to its sandbox. Docker does it when the container's process starts.
   static let arrival = Duration.seconds(120)
-  static let arrivalLookSpacing = Duration.milliseconds(50)
   /// IFNAMSIZ of linux/if.h less the zero at the end.
   public static let interfaceNameLength = 15
   /// A prefix with room for four digits.
