@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from .contender import Contender, NotApplicable
+from .docker_engine import DockerEngine, engines
 from .docker_proxy import DockerProxy
 from .kernel_bridge import KernelBridge
 from .kernel_router import KernelRouter, RuleRouter
@@ -14,7 +15,10 @@ from .router import Router
 from .testpmd import TestPMD
 from .vde import VDESwitch
 
-__all__ = ["Contender", "KernelBridge", "Martlet", "NotApplicable", "Router", "contenders", "routers", "switches"]
+__all__ = [
+    "Contender", "DockerEngine", "KernelBridge", "Martlet", "NotApplicable", "Router", "contenders", "engines", "routers",
+    "switches",
+]  # fmt: skip
 
 
 def contenders(binaries: Path, prototype: Path | None) -> dict[str, Contender]:

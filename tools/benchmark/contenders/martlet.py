@@ -44,10 +44,11 @@ class Martlet(Contender):
             options += ["--fdb-limit", str(self.table_limit)]
         self.command("network", "create", self.NETWORK, *options)
 
-    def start_daemon(self):
+    def start_daemon(self, docker_plugin: Path | str = "off"):
+        """The machine has one place for Docker's plugins."""
         places = {"--state-dir": "state", "--socket": "sock", "--run-dir": "run"}
         arguments = [word for flag, name in places.items() for word in (flag, str(self.directory / name))]
-        arguments += ["--docker-plugin", "off"]  # the machine has one place for it
+        arguments += ["--docker-plugin", str(docker_plugin)]
         self.switch = self.create_namespace(f"{self.stem}-switch")
         if self.workers is not None:
             configuration = self.directory / "martlet.yaml"
