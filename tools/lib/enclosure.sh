@@ -48,8 +48,13 @@ end_contained() {
   exit $((128 + $1))
 }
 
-# remove_groups: those that were made inside, where they are left: without a process, deepest first.
+# remove_groups: those that were made inside, deepest first. The last processes in them may still be ending.
 remove_groups() {
   if [ -z "${MARTLET_GROUP:-}" ]; then return; fi
-  find /sys/fs/cgroup -depth -type d -path "*/$MARTLET_GROUP-*" -exec rmdir {} + 2>/dev/null || true
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    if [ -z "$(find_groups -print)" ]; then return; fi
+    find_groups -exec rmdir {} + 2>/dev/null || sleep 0.2
+  done
 }
+
+find_groups() { find /sys/fs/cgroup -depth -type d -path "*/$MARTLET_GROUP-*" "$@" 2>/dev/null; }

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .contender import Contender, NotApplicable
-from .docker_engine import DockerEngine, engines
+from .docker import Docker, DockerBridge, DockerMartlet
 from .docker_proxy import DockerProxy
 from .kernel_bridge import KernelBridge
 from .kernel_router import KernelRouter, RuleRouter
@@ -16,9 +16,16 @@ from .testpmd import TestPMD
 from .vde import VDESwitch
 
 __all__ = [
-    "Contender", "DockerEngine", "KernelBridge", "Martlet", "NotApplicable", "Router", "contenders", "engines", "routers",
+    "Contender",
+    "KernelBridge",
+    "Martlet",
+    "NotApplicable",
+    "Router",
+    "contenders",
+    "dockers",
+    "routers",
     "switches",
-]  # fmt: skip
+]
 
 
 def contenders(binaries: Path, prototype: Path | None) -> dict[str, Contender]:
@@ -52,4 +59,17 @@ def routers(contenders: list[Contender]) -> list[Router]:
             found.append(KernelRouter())
         elif isinstance(contender, Martlet) and contender.workers is None:
             found.append(MartletRouter(contender.binaries, contender.tell))
+    return found
+
+
+def dockers(contenders: list[Contender]) -> list[Docker]:
+    """In place of the kernel bridge and of Martlet, an engine on each."""
+    found: list[Docker] = []
+    for contender in contenders:
+        if isinstance(contender, Router):
+            continue
+        if isinstance(contender, KernelBridge) and not contender.call_iptables:
+            found.append(DockerBridge())
+        elif isinstance(contender, Martlet) and contender.workers is None:
+            found.append(DockerMartlet(contender.binaries, contender.tell))
     return found

@@ -13,6 +13,7 @@ class Martlet(Contender):
     NAME = "Martlet"
     is_peer = False
     NETWORK = "bench"
+    plugin = "off"  # the machine has one place for it
 
     def __init__(
         self, binaries: Path, tell=lambda text: None, table_limit: int | None = None, workers: int | None = None
@@ -44,11 +45,10 @@ class Martlet(Contender):
             options += ["--fdb-limit", str(self.table_limit)]
         self.command("network", "create", self.NETWORK, *options)
 
-    def start_daemon(self, docker_plugin: Path | str = "off"):
-        """The machine has one place for Docker's plugins."""
+    def start_daemon(self):
         places = {"--state-dir": "state", "--socket": "sock", "--run-dir": "run"}
         arguments = [word for flag, name in places.items() for word in (flag, str(self.directory / name))]
-        arguments += ["--docker-plugin", str(docker_plugin)]
+        arguments += ["--docker-plugin", self.plugin]
         self.switch = self.create_namespace(f"{self.stem}-switch")
         if self.workers is not None:
             configuration = self.directory / "martlet.yaml"

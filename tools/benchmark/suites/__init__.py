@@ -20,6 +20,4 @@ class Suite(Protocol):
         """Measures, and enters into the results what was found and what was left out."""
 
 
-SUITES: dict[str, Suite] = {
-    suite.name: suite for suite in (l2.SUITE, nat.SUITE, docker.SUITE, scale.SUITE, mac.SUITE, micro.SUITE)
-}
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (l2.SUITE, nat.SUITE, docker.SUITE, scale.SUITE, mac.SUITE, micro.SUITE)}

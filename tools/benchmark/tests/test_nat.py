@@ -53,6 +53,11 @@ class Choice(unittest.TestCase):
         self.assertFalse(any(c.is_switch for c in SUITES["nat"].choose(self.every)))
         self.assertEqual(set(switches(self.every)) & set(routers(self.every)), set())
 
+    def test_docker_is_measured_on_its_own_bridge_and_on_martlet(self):
+        chosen = SUITES["docker"].choose(self.every)
+        self.assertEqual([engine.name for engine in chosen], ["Docker's bridge network", "Martlet"])
+        self.assertFalse(any(engine.is_switch for engine in chosen))
+
 
 class Growth(unittest.TestCase):
     def setUp(self):
