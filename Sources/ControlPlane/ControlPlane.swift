@@ -20,6 +20,8 @@ public final class ControlPlane: ControlService {
   private let background: Background
   private let shutdownHandler = Mutex<(@Sendable () -> Void)?>(nil)
   private let events: HostEvents
+  /// How often interfaces on their way are still looked for.
+  private let looksForArriving = Atomic(0)
 
   /// What the control plane does on its own: on one queue, and not after the control plane has gone.
   private final class Background: Sendable {
@@ -87,10 +89,15 @@ public final class ControlPlane: ControlService {
 
   /// Until all are there: an engine does not say when it has moved an interface. One that takes longer is seen by the sweep.
   func lookForArriving() {
-    for number in 1...Self.arrivalLooks {
-      background.run(after: .milliseconds(number * Self.arrivalIntervalMilliseconds)) {
-        $0.unlessStopped { $0.receiveArriving() }
-      }
+    guard looksForArriving.exchange(Self.arrivalLooks, ordering: .relaxed) == 0 else { return }
+    lookForArrivingSoon()
+  }
+
+  /// However many are on their way, there is one look at a time.
+  private func lookForArrivingSoon() {
+    background.run(after: .milliseconds(Self.arrivalIntervalMilliseconds)) {
+      $0.unlessStopped { $0.receiveArriving() }
+      if $0.looksForArriving.subtract(1, ordering: .relaxed).newValue > 0 { $0.lookForArrivingSoon() }
     }
   }
 
@@ -292,6 +299,7 @@ public final class ControlPlane: ControlService {
       controller.attempt("keep the host silent until the next start") { () throws(ControlError) in
         try controller.host.lingerUplink()
       }
+      controller.removals.sync {}
     }
   }
 

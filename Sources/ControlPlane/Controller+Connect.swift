@@ -42,7 +42,7 @@ extension Controller {
 
   /// The sandbox named, or the namespace at that path, adopted on the way.
   private func sandboxToConnect(_ name: String, _ rollback: inout Rollback) throws(ControlError) -> SandboxRecord {
-    if let sandbox = try findSandbox(name) {
+    if let sandbox = try findSandbox(name), try !collectIfReplaced(sandbox) {
       guard try settledSandbox(name).namespace == namespaceNow(of: sandbox) else { throw Self.gone(sandbox) }
       return sandbox
     }
@@ -60,6 +60,17 @@ extension Controller {
       try store.deleteSandbox(sandbox.id)
     }
     return sandbox
+  }
+
+  /// A path that was adopted, `/proc/PID/ns/net` say, may lead to another namespace before the sweep sees that the first is gone.
+  private func collectIfReplaced(_ sandbox: SandboxRecord) throws(ControlError) -> Bool {
+    guard sandbox.isImplicit, sandbox.inode != 0, let found = try namespaceIfThere(sandbox.path),
+      found != sandbox.namespace
+    else { return false }
+    for endpoint in try store.endpoints(ofSandbox: sandbox.id) {
+      try collect(endpoint, because: "its namespace \(sandbox.path) is another now")
+    }
+    return true
   }
 
   func checkConnection(of sandbox: SandboxRecord, to network: NetworkRecord) throws(ControlError) {

@@ -13,8 +13,10 @@ extension Controller {
     try disconnect(endpoint)
   }
 
-  func disconnect(_ endpoint: EndpointRecord) throws(ControlError) {
-    try removeEndpoint(endpoint)
+  /// - Parameter waits: until the interface is gone. The kernel takes its time; an engine that only wants to be rid of it need
+  ///   not wait. What a crash leaves of it, no record names, and the next start removes.
+  func disconnect(_ endpoint: EndpointRecord, waits: Bool = true) throws(ControlError) {
+    try removeEndpoint(endpoint, waits: waits)
     logger.info("endpoint disconnected", metadata: ["endpoint": "\(endpoint.id)"])
     guard let sandbox = try store.sandbox(id: endpoint.sandboxId) else { return }
     refreshDefaultRoutes(in: sandbox)
@@ -23,7 +25,7 @@ extension Controller {
 
   /// Port, MAC entries, published ports, interface, neighbours, addresses and record. What of it is gone already is no error; what cannot be
   /// taken away keeps the record, so that a second try finds the rest.
-  func removeEndpoint(_ endpoint: EndpointRecord) throws(ControlError) {
+  func removeEndpoint(_ endpoint: EndpointRecord, waits: Bool = true) throws(ControlError) {
     var removing = endpoint
     removing.state = .removing
     try store.update(removing)
@@ -35,7 +37,16 @@ extension Controller {
     if let network = try store.network(id: endpoint.networkId) { try refreshParent(network) }
     try forgetPublications(of: endpoint)
     if !endpoint.interface.isEmpty, let sandbox = try store.sandbox(id: endpoint.sandboxId) {
-      try removeInterface(of: endpoint, in: [host.own, sandbox.namespace])
+      let namespaces = [host.own, sandbox.namespace]
+      if waits {
+        try removeInterface(of: endpoint, in: namespaces)
+      } else {
+        removals.async { [host, logger, id = endpoint.id] in
+          do { try host.removeInterface(of: id, in: namespaces) } catch {
+            logger.error("remove the interface of endpoint \(id): \(error)")
+          }
+        }
+      }
     }
     let addresses = try store.addresses(ofEndpoint: endpoint.id).map(\.address)
     if !addresses.isEmpty, gatewayPorts[endpoint.networkId] != nil,
@@ -54,20 +65,8 @@ extension Controller {
     arriving[endpoint.id] = nil
   }
 
-  /// Wherever it stands, and whatever it is called there: our mark tells.
   func removeInterface(of endpoint: EndpointRecord, in namespaces: [NamespaceReference]) throws(ControlError) {
-    // A TAP that was made, and not marked before a step failed, has its first name.
-    let temporary = Self.temporaryInterface(forEndpoint: endpoint.id)
-    for namespace in namespaces {
-      do throws(ControlError) {
-        for link in try host.links(in: namespace)
-        where link.alias == InterfaceMark.endpoint(endpoint.id) || link.name == temporary {
-          try host.removeLink(link.name, in: namespace)
-        }
-      } catch let error where error.code == .notFound {
-        continue
-      }
-    }
+    try host.removeInterface(of: endpoint.id, in: namespaces)
   }
 
   /// The interface of an endpoint in its sandbox; nil where it is gone, `notFound` where the namespace is.
@@ -174,5 +173,23 @@ extension EndpointRecord {
   var dataPlaneOptions: DataPlanePortOptions {
     DataPlanePortOptions(
       isolated: isIsolated, macLimit: macLimit, rateIn: UInt64(rateIn), rateOut: UInt64(rateOut))
+  }
+}
+
+extension HostNetwork {
+  /// Wherever it stands, and whatever it is called there: our mark tells.
+  func removeInterface(of endpoint: String, in namespaces: [NamespaceReference]) throws(ControlError) {
+    // A TAP that was made, and not marked before a step failed, has its first name.
+    let temporary = Controller.temporaryInterface(forEndpoint: endpoint)
+    for namespace in namespaces {
+      do throws(ControlError) {
+        for link in try links(in: namespace)
+        where link.alias == InterfaceMark.endpoint(endpoint) || link.name == temporary {
+          try removeLink(link.name, in: namespace)
+        }
+      } catch let error where error.code == .notFound {
+        continue
+      }
+    }
   }
 }

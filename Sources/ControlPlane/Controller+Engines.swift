@@ -240,7 +240,7 @@ extension Controller {
 
   func deleteEndpoint(network: String, endpoint id: String) throws(ControlError) {
     guard let endpoint = try store.endpoint(id: id), endpoint.networkId == network else { return }
-    try disconnect(endpoint)
+    try disconnect(endpoint, waits: false)
   }
 
   // MARK: Ports
@@ -299,7 +299,10 @@ extension Controller {
           arriving[id] = nil
           return
         }
-        guard let (namespace, link) = try place(of: endpoint), namespace.inode != host.own.inode, link.isUp else {
+        // Only there: it costs little to find that there is no such namespace yet.
+        guard !sandbox.path.isEmpty, let namespace = try namespaceIfThere(sandbox.path),
+          let link = try link(of: endpoint, in: namespace), link.isUp
+        else {
           if since.duration(to: .now) > Limits.arrival { try collect(endpoint, because: "its engine has not taken it") }
           return
         }

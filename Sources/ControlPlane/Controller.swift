@@ -1,4 +1,5 @@
 import ControlModel
+import Dispatch
 import Foundation
 import Logging
 import Wire
@@ -21,6 +22,9 @@ final class Controller {
   /// Called with the id of an endpoint whose addresses have been announced once, to have them announced again.
   let repeatAnnouncement: @Sendable (String) -> Void
   private let lock: StateLock
+
+  /// Where interfaces are removed that nobody waits for.
+  let removals = DispatchQueue(label: "martlet.removals")
 
   /// By id. A network with a switch that is not in here is one whose making or removal failed half-way.
   var dataPlaneNetworks: [String: DataPlaneNetwork] = [:]

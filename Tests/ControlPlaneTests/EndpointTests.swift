@@ -208,6 +208,18 @@ import Wire
     #expect(try bench.snapshot() == before)
   }
 
+  @Test func aPathThatLeadsElsewhereIsAnotherSandbox() throws {
+    let bench = try Bench()
+    try bench.network("web")
+    _ = bench.host.addNamespace("/proc/7/ns/net")
+    let first = try bench.connect("web", "/proc/7/ns/net")
+    bench.host.loseNamespace("/proc/7/ns/net")
+    _ = bench.host.addNamespace("/proc/7/ns/net")
+    let second = try bench.connect("web", "/proc/7/ns/net")
+    #expect(try bench.controlPlane.endpoints().map(\.id) == [second.id] && first.id != second.id)
+    #expect(try bench.controlPlane.sandboxes().count == 1)
+  }
+
   @Test func changesAnEndpoint() throws {
     let bench = try Bench()
     try bench.network("web")
