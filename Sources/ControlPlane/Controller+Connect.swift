@@ -77,7 +77,7 @@ extension Controller {
     if try store.endpoint(network: network.id, sandbox: sandbox.id) != nil {
       throw ControlError(.conflict, "sandbox \(sandbox.name) is connected to network \(network.name) already")
     }
-    guard try store.endpoints(ofNetwork: network.id).count < Limits.endpointsPerNetwork else {
+    guard try store.countEndpoints(ofNetwork: network.id) < Limits.endpointsPerNetwork else {
       throw ControlError(
         .exhausted, "network \(network.name) has \(Limits.endpointsPerNetwork) endpoints, the most allowed")
     }
@@ -137,12 +137,12 @@ extension Controller {
   }
 
   func freeMAC(_ asked: MACAddress?, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
-    var taken = Set(try store.endpoints(ofNetwork: network.id).compactMap(\.mac))
+    var taken = try store.macs(ofNetwork: network.id)
     if let gateway = network.gatewayMac { taken.insert(gateway) }
     if let parent = network.parent {
       taken.formUnion(try host.links(in: host.own).filter { $0.name == parent }.compactMap(\.mac))
       for other in try store.networks() where other.parent == parent && other.id != network.id {
-        taken.formUnion(try store.endpoints(ofNetwork: other.id).compactMap(\.mac))
+        taken.formUnion(try store.macs(ofNetwork: other.id))
       }
     }
     if let asked {

@@ -103,6 +103,7 @@ extension Controller {
 
   /// After a default route may have gone with its endpoint: the oldest endpoint with a gateway gives the next.
   func refreshDefaultRoutes(in sandbox: SandboxRecord) {
+    if sandbox.inode == 0 { return }
     attempt("default route of sandbox \(sandbox.name)") { () throws(ControlError) in
       guard try namespaceNow(of: sandbox) != nil else { return }
       try giveDefaultRoutes(in: sandbox.namespace, from: try store.endpoints(inode: sandbox.inode))

@@ -99,7 +99,7 @@ extension Controller {
       isIsolated: plan.isIsolated, macLimit: 0, isAddressed: !request.addresses.isEmpty, aliases: [],
       labels: [:], isEngines: true, state: .settled, created: Self.now())
     try store.insert(endpoint, in: sandbox) { subnet in subnet.isIpv6 ? plan.ipv6 : plan.ipv4 }
-    arriving[endpoint.id] = .now
+    arriving[endpoint.id] = Arrival()
     return DriverEndpoint(mac: mac(of: endpoint, on: network)?.description ?? "")
   }
 
@@ -230,7 +230,7 @@ extension Controller {
     try host.configure(name, settings, in: host.own)
     try tellEndpoint(endpoint, at: port, on: network)
     try refreshParent(network)
-    arriving[endpoint.id] = .now
+    arriving[endpoint.id] = Arrival(path: try store.sandbox(id: endpoint.sandboxId)?.path ?? "")
   }
 
   func leave(network: String, endpoint id: String) throws(ControlError) {
@@ -293,17 +293,18 @@ extension Controller {
 
   /// Looks for interfaces that were on their way, and does in the sandbox what the engine does not.
   func receiveArriving() {
-    for (id, since) in arriving {
+    for (id, arrival) in arriving {
       attempt("take up the interface of endpoint \(id)") { () throws(ControlError) in
+        // Before the store is asked: most looks are in vain.
+        let namespace = arrival.path.isEmpty ? nil : try namespaceIfThere(arrival.path)
+        let isLate = arrival.since.duration(to: .now) > Limits.arrival
+        guard namespace != nil || isLate else { return }
         guard var endpoint = try store.endpoint(id: id), var sandbox = try store.sandbox(id: endpoint.sandboxId) else {
           arriving[id] = nil
           return
         }
-        // Only there: it costs little to find that there is no such namespace yet.
-        guard !sandbox.path.isEmpty, let namespace = try namespaceIfThere(sandbox.path),
-          let link = try link(of: endpoint, in: namespace), link.isUp
-        else {
-          if since.duration(to: .now) > Limits.arrival { try collect(endpoint, because: "its engine has not taken it") }
+        guard let namespace, let link = try link(of: endpoint, in: namespace), link.isUp else {
+          if isLate { try collect(endpoint, because: "its engine has not taken it") }
           return
         }
         arriving[id] = nil

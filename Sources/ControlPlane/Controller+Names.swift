@@ -89,7 +89,8 @@ extension Controller {
 
   /// After the sandbox's endpoints, or the gateways of their networks, changed: where it asks, and its resolv.conf.
   func refreshNames(in sandbox: SandboxRecord) throws(ControlError) {
-    guard names != nil else { return }
+    // An engine's sandbox that has not been seen yet is nobody's namespace.
+    guard names != nil, sandbox.inode != 0 else { return }
     let servers = try nameServers(of: sandbox)
     for sharer in try store.sandboxes(inode: sandbox.inode) where sharer.hasNameServers {
       try host.writeNameServers(servers, forNamespaceAt: sharer.path)

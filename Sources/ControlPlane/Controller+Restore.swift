@@ -79,7 +79,7 @@ extension Controller {
     let (namespace, link): (NamespaceReference, HostLink)
     if sandbox.inode == 0 {
       // An engine's: it may join yet, or its interface may be on its way.
-      arriving[endpoint.id] = .now
+      arriving[endpoint.id] = Arrival(path: sandbox.path)
       guard let place = try place(of: endpoint) else { return }
       (namespace, link) = place
     } else {

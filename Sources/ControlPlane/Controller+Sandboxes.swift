@@ -161,8 +161,8 @@ extension Controller {
 
   /// The namespace goes if we made it and with the last that shares it.
   func removeSandbox(_ sandbox: SandboxRecord) throws(ControlError) {
-    let heirs = try store.sandboxes(inode: sandbox.inode).filter { $0.id != sandbox.id && $0.path == sandbox.path }
-    if sandbox.inode != 0, let heir = heirs.first {
+    let sharers = sandbox.inode == 0 ? [] : try store.sandboxes(inode: sandbox.inode)
+    if let heir = sharers.first(where: { $0.id != sandbox.id && $0.path == sandbox.path }) {
       try store.deleteSandbox(sandbox, heir: heir)
     } else {
       var removing = sandbox

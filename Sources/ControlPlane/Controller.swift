@@ -68,7 +68,7 @@ final class Controller {
   var lastChosenPort = 0
   var servedNames = ServedNames()
   /// Endpoints of engines that have not been seen in their sandboxes yet, and since when they are waited for.
-  var arriving: [String: ContinuousClock.Instant] = [:]
+  var arriving: [String: Arrival] = [:]
   /// Does nothing on its own any more.
   var isStopped = false
   /// By the endpoint's id: why it is down.
@@ -115,6 +115,13 @@ final class Controller {
   func attempt(_ what: String, _ body: () throws(ControlError) -> Void) {
     do { try body() } catch { logger.error("\(what): \(error)") }
   }
+}
+
+/// An endpoint that is waited for.
+struct Arrival {
+  /// Of the sandbox; empty: the endpoint has not joined one.
+  var path = ""
+  let since = ContinuousClock.now
 }
 
 /// The mark on interfaces of ours (IFLA_IFALIAS): it says what they are, whatever they are called now.

@@ -21,6 +21,17 @@ extension Store {
     try read { try EndpointRecord.filter(sql: "network_id = ?", arguments: [id]).order(sql: "rowid").fetchAll($0) }
   }
 
+  func countEndpoints(ofNetwork id: String) throws(ControlError) -> Int {
+    try read { try EndpointRecord.filter(sql: "network_id = ?", arguments: [id]).fetchCount($0) }
+  }
+
+  func macs(ofNetwork id: String) throws(ControlError) -> Set<MACAddress> {
+    try read { database in
+      let sql = "SELECT mac FROM endpoints WHERE network_id = ? AND mac IS NOT NULL"
+      return try MACAddress.fetchSet(database, sql: sql, arguments: [id])
+    }
+  }
+
   func endpoints(ofSandbox id: String) throws(ControlError) -> [EndpointRecord] {
     try read { try EndpointRecord.filter(sql: "sandbox_id = ?", arguments: [id]).order(sql: "rowid").fetchAll($0) }
   }
