@@ -14,11 +14,11 @@ extension SystemTests.Docker {
       }
     }
 
-    @Test("fifty are started at the same time, all reach each other, all are removed, and nothing is left")
+    @Test("a hundred are started at the same time, all reach each other, all are removed, and nothing is left")
     func startAndRemove() throws {
       try withDocker { docker in
         try docker.network("lab", "--subnet", "10.90.0.0/24")
-        let names = (0..<50).map { "c\($0)" }
+        let names = (0..<100).map { "c\($0)" }
         let clock = ContinuousClock()
         let starting = try clock.measure {
           try runAll(docker, names.map { DockerBed.start($0, on: "lab", ["--publish", "80"]) })
