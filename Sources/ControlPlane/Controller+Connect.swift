@@ -160,17 +160,20 @@ extension Controller {
 
   // MARK: Kernel and data plane
 
-  private func raiseEndpoint(
-    _ endpoint: EndpointRecord, network: NetworkRecord, sandbox: SandboxRecord, _ rollback: inout Rollback
-  ) throws(ControlError) {
+  /// The endpoint's interface, still in the daemon's namespace under its first name, and its port, whose neighbours do not know
+  /// it yet.
+  /// - Parameter namespaces: where the way back looks for the interface.
+  func makeInterface(
+    of endpoint: EndpointRecord, on network: NetworkRecord, foundIn namespaces: [NamespaceReference],
+    _ rollback: inout Rollback
+  ) throws(ControlError) -> DataPlanePort {
     guard let handle = dataPlaneNetworks[network.id] else {
       throw ControlError(.system, "network \(network.name) has no switch: the log says why")
     }
-    let namespace = sandbox.namespace
     let temporary = Self.temporaryInterface(forEndpoint: endpoint.id)
     let tap = try host.attachTAP(temporary, queues: dataPlane.queuesPerPort, in: host.own)
     rollback.add("remove interface of \(endpoint.id)") { [self] () throws(ControlError) in
-      try removeInterface(of: endpoint, in: [host.own, namespace])
+      try removeInterface(of: endpoint, in: namespaces)
     }
     try host.setAlias(InterfaceMark.endpoint(endpoint.id), of: temporary, in: host.own)
     let port = try dataPlane.addPort(queues: tap, to: handle, endpoint.dataPlaneOptions)
@@ -182,7 +185,15 @@ extension Controller {
     }
     let settings = LinkSettings(mac: mac(of: endpoint, on: network), mtu: endpoint.mtu ?? network.mtu)
     try host.configure(temporary, settings, in: host.own)
-    try host.move(temporary, to: namespace, as: endpoint.interface)
+    return port
+  }
+
+  private func raiseEndpoint(
+    _ endpoint: EndpointRecord, network: NetworkRecord, sandbox: SandboxRecord, _ rollback: inout Rollback
+  ) throws(ControlError) {
+    let namespace = sandbox.namespace
+    let port = try makeInterface(of: endpoint, on: network, foundIn: [host.own, namespace], &rollback)
+    try host.move(Self.temporaryInterface(forEndpoint: endpoint.id), to: namespace, as: endpoint.interface)
     let addresses = try store.addresses(ofEndpoint: endpoint.id)
     // A network without IPv6 has none at all, link-local neither; without addresses of ours the interface is the user's.
     let ipv6 = endpoint.isAddressed ? addresses.contains(where: \.isIPv6) : nil

@@ -210,24 +210,7 @@ extension Controller {
   private func raiseInterface(
     of endpoint: EndpointRecord, on network: NetworkRecord, _ rollback: inout Rollback
   ) throws(ControlError) {
-    guard let handle = dataPlaneNetworks[network.id] else {
-      throw ControlError(.system, "network \(network.name) has no switch: the log says why")
-    }
-    let name = Self.temporaryInterface(forEndpoint: endpoint.id)
-    let tap = try host.attachTAP(name, queues: dataPlane.queuesPerPort, in: host.own)
-    rollback.add("remove interface of \(endpoint.id)") { [self] () throws(ControlError) in
-      try removeInterface(of: endpoint, in: [host.own])
-    }
-    try host.setAlias(InterfaceMark.endpoint(endpoint.id), of: name, in: host.own)
-    let port = try dataPlane.addPort(queues: tap, to: handle, endpoint.dataPlaneOptions)
-    endpointPorts[endpoint.id] = port
-    rollback.add("take the port of \(endpoint.id) away") { [self] () throws(ControlError) in
-      endpointPorts[endpoint.id] = nil
-      try dataPlane.removePort(port)
-      try refreshParent(network)
-    }
-    let settings = LinkSettings(mac: mac(of: endpoint, on: network), mtu: endpoint.mtu ?? network.mtu)
-    try host.configure(name, settings, in: host.own)
+    let port = try makeInterface(of: endpoint, on: network, foundIn: [host.own], &rollback)
     try tellEndpoint(endpoint, at: port, on: network)
     try refreshParent(network)
     arriving[endpoint.id] = Arrival(path: try store.sandbox(id: endpoint.sandboxId)?.path ?? "")

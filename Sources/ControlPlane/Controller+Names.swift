@@ -15,8 +15,11 @@ struct ServedNames {
   var atGateways: [String: [IPAddress: Listener]] = [:]
   /// In namespaces, by inode.
   var inNamespaces: [Int64: Listener] = [:]
-  /// By what was said, so that it is said once.
-  var troubles: Set<String> = []
+  /// By the place: why names are not served there. Said once.
+  var troubles: [String: String] = [:]
+  /// What is to be served and is not, or not at each of its gateways: networks and sandboxes, by id.
+  var unservedNetworks: Set<String> = []
+  var unservedSandboxes: Set<String> = []
 }
 
 extension Controller {
@@ -35,6 +38,7 @@ extension Controller {
       names.close(listener)
       servedNames.atGateways[network.id]![address] = nil
     }
+    servedNames.unservedNetworks.remove(network.id)
     guard hasNames else {
       servedNames.atGateways[network.id] = nil
       return names.removeNetwork(id: network.id)
@@ -43,11 +47,13 @@ extension Controller {
     for address in wanted where servedNames.atGateways[network.id]?[address] == nil {
       servedNames.atGateways[network.id, default: [:]][address] = listen(
         .network(network.id), at: address, in: host.own)
+      if servedNames.atGateways[network.id]?[address] == nil { servedNames.unservedNetworks.insert(network.id) }
     }
   }
 
   /// Before its gateway goes.
   func closeNames(of network: NetworkRecord) {
+    servedNames.unservedNetworks.remove(network.id)
     for listener in (servedNames.atGateways.removeValue(forKey: network.id) ?? [:]).values { names?.close(listener) }
   }
 
@@ -55,14 +61,17 @@ extension Controller {
     guard let names else { return nil }
     do throws(ControlError) {
       let sockets = try host.openNameSockets(at: address, in: namespace)
+      servedNames.troubles["\(address) in \(namespace.path)"] = nil
       do throws(Errno) {
         return try names.serve(clientele, sockets)
       } catch {
         throw ControlError(error)
       }
     } catch {
-      let trouble = "names at \(address) in \(namespace.path): \(error.message)"
-      if servedNames.troubles.insert(trouble).inserted { logger.warning("\(trouble)") }
+      let place = "\(address) in \(namespace.path)"
+      if servedNames.troubles.updateValue(error.message, forKey: place) != error.message {
+        logger.warning("names at \(place): \(error.message)")
+      }
       return nil
     }
   }
@@ -91,6 +100,7 @@ extension Controller {
   func refreshNames(in sandbox: SandboxRecord) throws(ControlError) {
     // An engine's sandbox that has not been seen yet is nobody's namespace.
     guard names != nil, sandbox.inode != 0 else { return }
+    servedNames.unservedSandboxes.remove(sandbox.id)
     let servers = try nameServers(of: sandbox)
     for sharer in try store.sandboxes(inode: sandbox.inode) where sharer.hasNameServers {
       try host.writeNameServers(servers, forNamespaceAt: sharer.path)
@@ -123,7 +133,9 @@ extension Controller {
     if servedNames.inNamespaces[sandbox.inode] == nil {
       servedNames.inNamespaces[sandbox.inode] = listen(.sandbox(sandbox.asker), at: Self.ownNameServer, in: namespace)
     }
-    return servedNames.inNamespaces[sandbox.inode] == nil ? nil : [Self.ownNameServer]
+    if servedNames.inNamespaces[sandbox.inode] != nil { return [Self.ownNameServer] }
+    servedNames.unservedSandboxes.insert(sandbox.id)
+    return nil
   }
 
   /// IPv4 first.
@@ -148,6 +160,7 @@ extension Controller {
   /// After a start.
   func restoreNames() throws(ControlError) {
     if names == nil { return }
+    for network in try store.networks() where network.state == .settled { try refreshNames(of: network) }
     for endpoint in try store.endpoints() where endpointPorts[endpoint.id] != nil {
       if let network = try store.network(id: endpoint.networkId) { try tellName(of: endpoint, on: network) }
     }
@@ -155,15 +168,19 @@ extension Controller {
     watchNames()
   }
 
-  /// Every two seconds: what could not be had is tried for again, and the host's
-  /// resolvers may have changed.
+  /// Every two seconds: what could not be had is tried for again, and the host's resolvers may have changed.
   func watchNames() {
     guard let names else { return }
     attempt("look after names") { () throws(ControlError) in
       if let resolvers = host.changedResolvers() { names.setUpstreams(Upstreams(resolvers)) }
-      for network in try store.networks() where servedNames.atGateways[network.id]?.isEmpty != false {
+      for id in servedNames.unservedNetworks {
+        guard let network = try store.network(id: id) else { continue }
         try refreshNames(of: network)
-        if servedNames.atGateways[network.id]?.isEmpty == false { refreshNames(inSandboxesOf: network) }
+        if servedNames.atGateways[id]?.isEmpty == false { refreshNames(inSandboxesOf: network) }
+      }
+      for id in servedNames.unservedSandboxes {
+        servedNames.unservedSandboxes.remove(id)
+        if let sandbox = try store.sandbox(id: id) { try refreshNames(in: sandbox) }
       }
     }
   }

@@ -82,6 +82,22 @@ import Wire
     #expect(bench.names!.state.served.count == 1)
   }
 
+  @Test func `in a sandbox too, and at one gateway of two`() async throws {
+    let bench = try Bench(names: StandInNameService())
+    let own = IPAddress("127.0.0.11")!
+    try bench.network("flat") { $0.noGateway = true }
+    try bench.sandbox("a")
+    bench.host.edit { $0.nameTakers = [own] }
+    try bench.connect("flat", "a")
+    #expect(asked(bench, "a") == ["192.0.2.53"])
+    bench.host.edit { $0.nameTakers = [IPAddress("172.18.0.1")!] }
+    try bench.network("web") { ($0.subnets, $0.ipv6) = (["172.18.0.0/16"], true) }
+    while asked(bench, "a") != ["127.0.0.11"] { try await Task.sleep(for: .milliseconds(5)) }
+    #expect(bench.names!.state.served.count == 2)
+    bench.host.edit { $0.nameTakers = [] }
+    while bench.names!.state.served.count < 3 { try await Task.sleep(for: .milliseconds(5)) }
+  }
+
   @Test func `a restart serves as before`() throws {
     let bench = try Bench(names: StandInNameService())
     try bench.network("web")
