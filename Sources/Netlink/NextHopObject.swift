@@ -37,7 +37,9 @@ extension NextHopObject {
         let size = MemoryLayout<nexthop_grp>.size
         object.group = stride(from: 0, to: bytes.count / size * size, by: size).map {
           let member = bytes.loadUnaligned(fromByteOffset: $0, as: nexthop_grp.self)
-          return (member.id, (Int(member.weight_high) << 8 | Int(member.weight)) + 1)
+          // Headers of before 6.12 call this byte `resvd1`; since then it is the weight's upper half.
+          let upper = bytes.load(fromByteOffset: $0 + MemoryLayout.offset(of: \nexthop_grp.weight)! + 1, as: UInt8.self)
+          return (member.id, (Int(upper) << 8 | Int(member.weight)) + 1)
         }
       default: continue
       }
