@@ -160,22 +160,23 @@ extension Controller {
 
   // MARK: Kernel and data plane
 
-  /// The endpoint's interface, still in the daemon's namespace under its first name, and its port, whose neighbours do not know
-  /// it yet.
-  /// - Parameter namespaces: where the way back looks for the interface.
+  /// The endpoint's interface, still down, and its port, whose neighbours do not know it yet.
+  ///
+  /// It is made where it is to stay: to move an interface from one namespace to another takes the kernel longer than all else that is
+  /// done for an endpoint.
   func makeInterface(
-    of endpoint: EndpointRecord, on network: NetworkRecord, foundIn namespaces: [NamespaceReference],
+    _ name: String, of endpoint: EndpointRecord, on network: NetworkRecord, in namespace: NamespaceReference,
     _ rollback: inout Rollback
   ) throws(ControlError) -> DataPlanePort {
     guard let handle = dataPlaneNetworks[network.id] else {
       throw ControlError(.system, "network \(network.name) has no switch: the log says why")
     }
-    let temporary = Self.temporaryInterface(forEndpoint: endpoint.id)
-    let tap = try host.attachTAP(temporary, queues: dataPlane.queuesPerPort, in: host.own)
+    let settings = LinkSettings(mac: mac(of: endpoint, on: network), mtu: endpoint.mtu ?? network.mtu)
+    let tap = try host.makeTAP(
+      name, alias: InterfaceMark.endpoint(endpoint.id), settings, queues: dataPlane.queuesPerPort, in: namespace)
     rollback.add("remove interface of \(endpoint.id)") { [self] () throws(ControlError) in
-      try removeInterface(of: endpoint, in: namespaces)
+      try removeInterface(of: endpoint, in: [namespace])
     }
-    try host.setAlias(InterfaceMark.endpoint(endpoint.id), of: temporary, in: host.own)
     let port = try dataPlane.addPort(queues: tap, to: handle, endpoint.dataPlaneOptions)
     endpointPorts[endpoint.id] = port
     rollback.add("take the port of \(endpoint.id) away") { [self] () throws(ControlError) in
@@ -183,8 +184,6 @@ extension Controller {
       try dataPlane.removePort(port)
       try refreshParent(network)
     }
-    let settings = LinkSettings(mac: mac(of: endpoint, on: network), mtu: endpoint.mtu ?? network.mtu)
-    try host.configure(temporary, settings, in: host.own)
     return port
   }
 
@@ -192,8 +191,7 @@ extension Controller {
     _ endpoint: EndpointRecord, network: NetworkRecord, sandbox: SandboxRecord, _ rollback: inout Rollback
   ) throws(ControlError) {
     let namespace = sandbox.namespace
-    let port = try makeInterface(of: endpoint, on: network, foundIn: [host.own, namespace], &rollback)
-    try host.move(Self.temporaryInterface(forEndpoint: endpoint.id), to: namespace, as: endpoint.interface)
+    let port = try makeInterface(endpoint.interface, of: endpoint, on: network, in: namespace, &rollback)
     let addresses = try store.addresses(ofEndpoint: endpoint.id)
     // A network without IPv6 has none at all, link-local neither; without addresses of ours the interface is the user's.
     let ipv6 = endpoint.isAddressed ? addresses.contains(where: \.isIPv6) : nil
@@ -208,7 +206,7 @@ extension Controller {
     try giveNameServers(to: sandbox, &rollback)
   }
 
-  /// What a TAP is called between its making and its move. As long as an interface's name may be.
+  /// What a TAP is called until its engine moves it. As long as an interface's name may be.
   static func temporaryInterface(forEndpoint id: String) -> String { "mtx" + id.prefix(12) }
 
   /// Recorded first: a daemon that is killed between the two leaves no file that nobody knows of.

@@ -180,12 +180,9 @@ extension EndpointRecord {
 extension HostNetwork {
   /// Wherever it stands, and whatever it is called there: our mark tells.
   func removeInterface(of endpoint: String, in namespaces: [NamespaceReference]) throws(ControlError) {
-    // A TAP that was made, and not marked before a step failed, has its first name.
-    let temporary = Controller.temporaryInterface(forEndpoint: endpoint)
     for namespace in namespaces {
       do throws(ControlError) {
-        for link in try links(in: namespace)
-        where link.alias == InterfaceMark.endpoint(endpoint) || link.name == temporary {
+        for link in try links(in: namespace) where link.alias == InterfaceMark.endpoint(endpoint) {
           try removeLink(link.name, in: namespace)
         }
       } catch let error where error.code == .notFound {

@@ -210,7 +210,8 @@ extension Controller {
   private func raiseInterface(
     of endpoint: EndpointRecord, on network: NetworkRecord, _ rollback: inout Rollback
   ) throws(ControlError) {
-    let port = try makeInterface(of: endpoint, on: network, foundIn: [host.own], &rollback)
+    let port = try makeInterface(
+      Self.temporaryInterface(forEndpoint: endpoint.id), of: endpoint, on: network, in: host.own, &rollback)
     try tellEndpoint(endpoint, at: port, on: network)
     try refreshParent(network)
     arriving[endpoint.id] = Arrival(path: try store.sandbox(id: endpoint.sandboxId)?.path ?? "")

@@ -1,8 +1,8 @@
 import ControlModel
 
-// A namespace that goes takes its interfaces along, and the data plane sees a descriptor die. Not so after a restart: a TAP
-// that was attached to from inside a namespace (sk_alloc of tun_chr_open in drivers/net/tun.c counts the opener's) keeps
-// that namespace alive. There the path tells: when it leads nowhere, or elsewhere, the sandbox is gone.
+// A TAP that was opened inside a namespace keeps that namespace alive (sk_alloc of tun_chr_open in drivers/net/tun.c counts the
+// opener's). There the path tells: when it leads nowhere, or elsewhere, the sandbox is gone. One that an engine has moved into
+// its sandbox was opened in the daemon's: it goes with the sandbox's namespace, and the data plane sees a descriptor die.
 
 extension Controller {
   /// A port whose descriptor has died, for its namespace or its interface is gone; of an attached interface also one that

@@ -81,13 +81,16 @@ public protocol HostNetwork: HostUplink, HostPorts, HostParents, HostNames {
   // MARK: Interfaces
 
   func links(in namespace: NamespaceReference) throws(ControlError) -> [HostLink]
+  /// Makes a TAP with that alias, down. It outlives its descriptors from the moment on that it has the alias. `conflict` where
+  /// the name is taken.
+  func makeTAP(
+    _ name: String, alias: String, _ settings: LinkSettings, queues: Int, in namespace: NamespaceReference
+  ) throws(ControlError) -> FileDescriptorGroup
   /// Makes a persistent TAP, or attaches to the one of that name. `queues` descriptors, or one where it has but one queue.
   func attachTAP(_ name: String, queues: Int, in namespace: NamespaceReference) throws(ControlError)
     -> FileDescriptorGroup
   func setAlias(_ alias: String, of name: String, in namespace: NamespaceReference) throws(ControlError)
   func configure(_ name: String, _ settings: LinkSettings, in namespace: NamespaceReference) throws(ControlError)
-  /// Moves an interface out of the daemon's namespace.
-  func move(_ name: String, to namespace: NamespaceReference, as newName: String) throws(ControlError)
   func removeLink(_ name: String, in namespace: NamespaceReference) throws(ControlError)
   /// Up, without a queueing discipline: the switch has queues of its own. `ipv6` false takes IPv6 from the interface, nil
   /// leaves it as the namespace has it.

@@ -125,6 +125,27 @@ public final class KernelHostNetwork: HostNetwork {
     }
   }
 
+  public func makeTAP(
+    _ name: String, alias: String, _ settings: LinkSettings, queues: Int, in namespace: NamespaceReference
+  ) throws(ControlError) -> FileDescriptorGroup {
+    let opened = try open(namespace)
+    do throws(Errno) {
+      return try opened.run { () throws(Errno) in
+        let device = try TAPDevice(name: name, queues: queues, isNew: true)
+        var socket = try RouteSocket()
+        guard let link = try socket.link(named: name) else { throw Errno(ENODEV, "look up interface \(name)") }
+        try socket.setLink(link.index, mtu: settings.mtu, mac: settings.mac, alias: alias)
+        try device.setPersistent(true)
+        return device.release()
+      }
+    } catch let error where error.code == EBUSY || error.code == EINVAL {
+      guard try links(in: namespace).contains(where: { $0.name == name }) else { throw ControlError(error) }
+      throw ControlError(.conflict, "\(namespace.path) has an interface \(name) already")
+    } catch {
+      throw ControlError(error)
+    }
+  }
+
   public func attachTAP(
     _ name: String, queues: Int, in namespace: NamespaceReference
   ) throws(ControlError) -> FileDescriptorGroup {
@@ -149,22 +170,6 @@ public final class KernelHostNetwork: HostNetwork {
   ) throws(ControlError) {
     try withLink(name, in: namespace) { socket, link throws(Errno) in
       try socket.setLink(link.index, mtu: settings.mtu, mac: settings.mac)
-    }
-  }
-
-  public func move(
-    _ name: String, to namespace: NamespaceReference, as newName: String
-  ) throws(ControlError) {
-    let home = try open(own)
-    let target = try open(namespace)
-    do throws(Errno) {
-      var socket = try RouteSocket(in: home)
-      guard let link = try socket.link(named: name) else { throw Errno(ENODEV, "look up interface \(name)") }
-      _ = try socket.moveLink(link.index, to: target, name: newName)
-    } catch let error where error.code == EEXIST {
-      throw ControlError(.conflict, "\(namespace.path) has an interface \(newName) already")
-    } catch {
-      throw ControlError(error)
     }
   }
 

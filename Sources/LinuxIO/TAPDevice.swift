@@ -30,11 +30,13 @@ public struct TAPDevice: ~Copyable {
 
   /// Makes the TAP `name` in the calling thread's network namespace, or attaches to it where it stands without a holder.
   /// It goes with its descriptors until `setPersistent(true)`.
-  /// - Parameter queues: how many. A TAP that stands already and was made with a single one keeps to that.
-  public init(name: String, queues queueCount: Int = 1) throws(Errno) {
+  /// - Parameters:
+  ///   - queues: how many. A TAP that stands already and was made with a single one keeps to that.
+  ///   - isNew: to be made; EBUSY where a TAP of that name stands already.
+  public init(name: String, queues queueCount: Int = 1, isNew: Bool = false) throws(Errno) {
     precondition(queueCount > 0)
     guard name.utf8.count < Self.nameCapacity else { throw Errno(ENAMETOOLONG, "make TAP \(name)") }
-    let queues = try Self.openQueues(name, count: queueCount)
+    let queues = try Self.openQueues(name, count: queueCount, isNew: isNew)
     _ = try check(
       martlet_tap_set_header_length(queues.numbers[0], Int32(Self.headerLength)),
       "set the header length of TAP \(name)")
@@ -43,12 +45,12 @@ public struct TAPDevice: ~Copyable {
     self.queues = queues
   }
 
-  private static func openQueues(_ name: String, count: Int) throws(Errno) -> FileDescriptorGroup {
+  private static func openQueues(_ name: String, count: Int, isNew: Bool) throws(Errno) -> FileDescriptorGroup {
     let first = try FileDescriptor.open("/dev/net/tun", O_RDWR)
     var takesMany = count > 1
     do throws(Errno) {
-      try attach(first.number, to: name, multiQueue: takesMany)
-    } catch let error where error.code == EINVAL {
+      try attach(first.number, to: name, multiQueue: takesMany, isNew: isNew)
+    } catch let error where error.code == EINVAL && !isNew {
       // Made with the other kind of queue by an earlier daemon.
       takesMany.toggle()
       try attach(first.number, to: name, multiQueue: takesMany)
@@ -62,14 +64,16 @@ public struct TAPDevice: ~Copyable {
     return queues
   }
 
-  private static func attach(_ descriptor: Int32, to name: String, multiQueue: Bool) throws(Errno) {
+  private static func attach(
+    _ descriptor: Int32, to name: String, multiQueue: Bool, isNew: Bool = false
+  ) throws(Errno) {
     var buffer = [CChar](repeating: 0, count: nameCapacity)
     for (index, byte) in name.utf8.enumerated() { buffer[index] = CChar(bitPattern: byte) }
     var retries = 0
     while true {
-      let result = martlet_tap_attach(descriptor, &buffer, martlet_tap_flags(multiQueue ? 1 : 0))
+      let result = martlet_tap_attach(descriptor, &buffer, martlet_tap_flags(multiQueue ? 1 : 0, isNew ? 1 : 0))
       if result == 0 { return }
-      guard result == -EBUSY, retries < busyRetryCount else { throw Errno(-result, "attach to TAP \(name)") }
+      guard result == -EBUSY, !isNew, retries < busyRetryCount else { throw Errno(-result, "attach to TAP \(name)") }
       retries += 1
       usleep(busyRetryMicroseconds)
     }

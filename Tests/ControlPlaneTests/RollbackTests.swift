@@ -63,8 +63,8 @@ import Wire
       _ = try bench.controlPlane.connect(network: "web", request)
     }
     let expected = [
-      "namespace", "links", "attachTAP", "setAlias", "addPort", "configure", "move", "setUp", "addAddress",
-      "hasDefaultRoute", "addDefaultRoute", "addRoute", "writeNameServers",
+      "namespace", "links", "makeTAP", "addPort", "setUp", "addAddress", "hasDefaultRoute", "addDefaultRoute",
+      "addRoute", "writeNameServers",
     ]
     for step in expected { #expect(steps.contains(step)) }
     #expect(try bench.controlPlane.endpoints().map(\.state) == ["up"])

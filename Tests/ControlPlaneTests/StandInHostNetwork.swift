@@ -160,6 +160,18 @@ final class StandInHostNetwork: HostNetwork {
     }
   }
 
+  func makeTAP(
+    _ name: String, alias: String, _ settings: LinkSettings, queues: Int, in namespace: NamespaceReference
+  ) throws(ControlError) -> FileDescriptorGroup {
+    try step("makeTAP", namespace) { state throws(ControlError) in
+      guard state.interfaces[namespace.inode]?[name] == nil else {
+        throw ControlError(.conflict, "\(namespace.path) has an interface \(name) already")
+      }
+      state.interfaces[namespace.inode]?[name] = Interface(alias: alias, settings: settings)
+    }
+    return try descriptor()
+  }
+
   func attachTAP(
     _ name: String, queues: Int, in namespace: NamespaceReference
   ) throws(ControlError) -> FileDescriptorGroup {
@@ -188,6 +200,7 @@ final class StandInHostNetwork: HostNetwork {
     }
   }
 
+  /// As an engine does.
   func move(_ name: String, to namespace: NamespaceReference, as newName: String) throws(ControlError) {
     try step("move", namespace) { state throws(ControlError) in
       guard let interface = state.interfaces[own.inode]?.removeValue(forKey: name) else {

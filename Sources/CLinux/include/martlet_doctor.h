@@ -54,7 +54,7 @@ static inline int martlet_doctor_tap(unsigned int features) {
     if (unshare(CLONE_NEWNET) != 0) _exit(errno);
     int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     if (fd < 0) _exit(errno);
-    int result = martlet_tap_attach(fd, name, martlet_tap_flags(0));
+    int result = martlet_tap_attach(fd, name, martlet_tap_flags(0, 1));
     if (result == 0) result = martlet_tap_set_offload(fd, features);
     _exit(-result);
   }

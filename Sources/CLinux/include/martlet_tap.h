@@ -37,9 +37,9 @@ static inline int martlet_tap_attach(int fd, char name[IFNAMSIZ], unsigned short
 }
 
 /// The flags of a TAP without packet information and with a virtio-net header before each frame. `multi_queue`: every
-/// descriptor that is attached is one more queue; else one can be.
-static inline unsigned short martlet_tap_flags(int multi_queue) {
-  return IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (multi_queue ? IFF_MULTI_QUEUE : 0);
+/// descriptor that is attached is one more queue; else one can be. `is_new`: EBUSY where a TAP of the name stands already.
+static inline unsigned short martlet_tap_flags(int multi_queue, int is_new) {
+  return IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (multi_queue ? IFF_MULTI_QUEUE : 0) | (is_new ? IFF_TUN_EXCL : 0);
 }
 
 /// Sets the length of the virtio-net header, in bytes. 0, or -errno.
