@@ -93,7 +93,7 @@ extension InternetChecksum {
 
   /// Two sums in the host's order as one: how a length is put into, or with its complement taken out of, a `partial` sum.
   @inlinable
-  static func sum(_ first: UInt16, _ second: UInt16) -> UInt16 { folded(UInt64(first) &+ UInt64(second)) }
+  public static func sum(_ first: UInt16, _ second: UInt16) -> UInt16 { folded(UInt64(first) &+ UInt64(second)) }
 
   /// Adds the carries back until 16 bits are left.
   @inlinable
