@@ -53,9 +53,26 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case fragmentRefused
   /// It was to be handed to the worker that routes, which had too many before it.
   case routerQueueFull
+  /// It came by the tunnel, and is no UDP datagram to the port of VXLAN.
+  case notVXLAN
+  /// A fragment of an outer packet: a VTEP need not put them together (RFC 7348, 4.3).
+  case vxlanFragment
+  /// Its outer headers are not whole or contradict themselves, its I flag is not set, or what they carry is no frame.
+  case vxlanMalformed
+  /// The outer UDP checksum is wrong, or missing over IPv6 where it must be there.
+  case vxlanChecksum
+  /// Of a VNI that no network here has.
+  case vxlanUnknownVNI
+  /// From an address that is no peer of its network.
+  case vxlanUnknownVTEP
+  /// It was marked for congestion on its way through the tunnel, and its sender cannot be told but by the loss
+  /// (RFC 6040, 4.2).
+  case ecnIllegal
 
   /// More is sent to the endpoint than its rate limit allows.
   case outputRateExceeded
+  /// It was to be sent by the tunnel, and is too long for an outer packet, or not what its virtio-net header claims.
+  case vxlanUnsendable
   /// The port's interface is down, or its namespace is gone.
   case portDown
   /// More writes are under way at the port than `Worker` allows one port.
@@ -91,7 +108,15 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case .unsupportedProtocol: "unsupported_protocol"
     case .fragmentRefused: "fragment_refused"
     case .routerQueueFull: "router_queue_full"
+    case .notVXLAN: "not_vxlan"
+    case .vxlanFragment: "vxlan_fragment"
+    case .vxlanMalformed: "vxlan_malformed"
+    case .vxlanChecksum: "vxlan_checksum"
+    case .vxlanUnknownVNI: "vxlan_unknown_vni"
+    case .vxlanUnknownVTEP: "vxlan_unknown_vtep"
+    case .ecnIllegal: "ecn_illegal"
     case .outputRateExceeded: "output_rate_exceeded"
+    case .vxlanUnsendable: "vxlan_unsendable"
     case .portDown: "port_down"
     case .queueFull: "queue_full"
     case .malformed: "malformed"
