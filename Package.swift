@@ -64,8 +64,8 @@ let package = Package(
     library("Netlink", ["Wire", "SystemCalls", "CLinux", "CLibmnl"]),
     .target(
       name: "UplinkFilter", dependencies: ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
-      exclude: ["uplink.bpf.c"], cSettings: gnu, swiftSettings: strict, plugins: ["CompileUplinkProgram"]),
-    .plugin(name: "CompileUplinkProgram", capability: .buildTool(), dependencies: ["embed-bpf"]),
+      exclude: ["uplink.bpf.c", "underlay.bpf.c"], cSettings: gnu, swiftSettings: strict, plugins: ["CompilePrograms"]),
+    .plugin(name: "CompilePrograms", capability: .buildTool(), dependencies: ["embed-bpf"]),
     executable("embed-bpf", []),
     library("Relay", ["Wire", "SystemCalls", "CLinux"]),
     library(

@@ -19,6 +19,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case noOtherPort
   /// Between two isolated ports.
   case isolated
+  /// From one remote VTEP to another.
+  case splitHorizon
   /// It came faster than the switch read: the interface's packet socket was full.
   case receiveQueueFull
   /// The kernel had it segmented in a way that virtio-net has no word for: inside a tunnel, say.
@@ -91,6 +93,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case .samePort: "same_port"
     case .noOtherPort: "no_other_port"
     case .isolated: "isolated"
+    case .splitHorizon: "split_horizon"
     case .receiveQueueFull: "receive_queue_full"
     case .unsupportedOffload: "unsupported_offload"
     case .rateExceeded: "rate_exceeded"

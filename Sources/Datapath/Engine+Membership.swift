@@ -17,6 +17,7 @@ extension Engine {
   public mutating func removeNetwork(_ index: UInt16) {
     precondition(isNetwork[Int(index)] && networks[Int(index)].memberCount == 0)
     router?.pointee.setGateway(nil, network: index)
+    answers.neighbours.removeAll(network: UInt32(index))
     (networks + Int(index)).deinitialize(count: 1)
     isNetwork[Int(index)] = false
   }
@@ -53,9 +54,12 @@ extension Engine {
   public mutating func changePort(_ index: UInt16, _ options: PortOptions) {
     let port = ports + Int(index)
     let network = networks + Int(port.pointee.network)
-    if port.pointee.isIsolated != options.isIsolated { network.pointee.isolatedCount += options.isIsolated ? 1 : -1 }
-    port.pointee.isIsolated = options.isIsolated
-    network.pointee.table.pointee.setPortLimit(index, options.macLimit)
+    if !port.pointee.separation.isEmpty { network.pointee.separatedCount -= 1 }
+    port.pointee.separation = []
+    if options.isIsolated { port.pointee.separation.insert(.isolated) }
+    if options.isRemote { port.pointee.separation.insert(.remote) }
+    if !port.pointee.separation.isEmpty { network.pointee.separatedCount += 1 }
+    network.pointee.table.pointee.setPortLimit(index, options.learns ? options.macLimit : MACTable.learnsNothing)
   }
 
   /// The endpoint's IP addresses, in place of those before; they go with the port. Without effect where its network does not
@@ -85,13 +89,15 @@ extension Engine {
     let networkIndex = port.pointee.network
     router?.pointee.removePort(index)
     port.pointee.isUplink = false
+    port.pointee.isCarrier = false
+    remotes.remove(port: index)
     guard networkIndex != Self.none else { return Self.none }
     let network = networks + Int(networkIndex)
     network.pointee.table.pointee.setPortLimit(index, 0)
     network.pointee.table.pointee.removeAll(port: index)
     network.pointee.addresses?.pointee.removeAll(port: index)
     if network.pointee.parent == index { network.pointee.parent = Self.none }
-    if port.pointee.isIsolated { network.pointee.isolatedCount -= 1 }
+    if !port.pointee.separation.isEmpty { network.pointee.separatedCount -= 1 }
     let last = network.pointee.members[network.pointee.memberCount - 1]
     network.pointee.members[Int(port.pointee.member)] = last
     ports[Int(last)].member = port.pointee.member

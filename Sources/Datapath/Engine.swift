@@ -55,6 +55,8 @@ public struct Engine: ~Copyable {
   @usableFromInline let portCounters: CounterBlock
   @usableFromInline let networkCounters: CounterBlock
   @usableFromInline let learned: LearnedAddresses
+  @usableFromInline var remotes: RemoteTable
+  @usableFromInline var answers: NeighbourAnswers
   /// nil: another worker has it, or nobody.
   public internal(set) var router: UnsafeMutablePointer<Router>?
 
@@ -62,7 +64,8 @@ public struct Engine: ~Copyable {
   ///   - portCapacity: below `none`.
   ///   - networkCapacity: below `none`.
   ///   - learnedCapacity: addresses noted until `takeLearned`; 0 where this is the only engine.
-  public init(portCapacity: Int, networkCapacity: Int, learnedCapacity: Int = 0) {
+  ///   - seed: a secret for hashes.
+  public init(portCapacity: Int, networkCapacity: Int, learnedCapacity: Int = 0, seed: UInt64 = 0) {
     precondition(portCapacity < Int(Self.none) && networkCapacity < Int(Self.none))
     self.portCapacity = portCapacity
     self.networkCapacity = networkCapacity
@@ -74,6 +77,8 @@ public struct Engine: ~Copyable {
     portCounters = CounterBlock(count: portCapacity * PortCounter.count)
     networkCounters = CounterBlock(count: networkCapacity * NetworkCounter.count)
     learned = LearnedAddresses(capacity: learnedCapacity)
+    remotes = RemoteTable(portCapacity: portCapacity, seed: seed)
+    answers = NeighbourAnswers(seed: seed &+ 1)
   }
 
   deinit {
@@ -102,20 +107,33 @@ public struct Engine: ~Copyable {
       var end = start &+ 1
       while end < burst.count && ports[Int(burst[end].port)].network == network { end &+= 1 }
       if network == Self.none {
-        if ports[Int(burst[start].port)].isUplink { routeInward(burst[start], now: now, into: &output) }
+        if ports[Int(burst[start].port)].isCarrier {
+          receiveTunnelled(burst[start], now: now, into: &output)
+        } else if ports[Int(burst[start].port)].isUplink {
+          routeInward(burst[start], now: now, into: &output)
+        }
         // One at a time: the next may be of another port without a network.
         end = start &+ 1
       } else {
         let frames = UnsafeBufferPointer(rebasing: burst[start..<end])
-        if networks[Int(network)].forwarding != .learning {
-          runOnLAN(frames, network: Int(network), now: now, into: &output)
-        } else if networks[Int(network)].isolatedCount == 0 {
-          run(LearningSwitch(), frames, network: Int(network), now: now, into: &output)
-        } else {
-          run(IsolatedPorts(), frames, network: Int(network), now: now, into: &output)
-        }
+        forward(frames, network: Int(network), now: now, into: &output)
       }
       start = end
+    }
+  }
+
+  /// - Parameter frames: of ports of the network.
+  @inlinable
+  @inline(__always)
+  mutating func forward<Output: FrameOutput & ~Copyable>(
+    _ frames: UnsafeBufferPointer<FrameDescriptor>, network: Int, now: UInt32, into output: inout Output
+  ) {
+    if networks[network].forwarding != .learning {
+      runOnLAN(frames, network: network, now: now, into: &output)
+    } else if networks[network].separatedCount == 0 {
+      run(LearningSwitch(), frames, network: network, now: now, into: &output)
+    } else {
+      run(SeparatedPorts(), frames, network: network, now: now, into: &output)
     }
   }
 
@@ -133,8 +151,8 @@ public struct Engine: ~Copyable {
     case .forward(let port):
       output.transmit(frame, to: port, isOnlyCopy: true)
       copies = 1
-    case .flood, .floodUnisolated:
-      copies = flood(frame, network: Int(index), unisolatedOnly: ports[Int(frame.port)].isIsolated, into: &output)
+    case .flood, .floodSeparated:
+      copies = flood(frame, network: Int(index), beyond: ports[Int(frame.port)].separation, into: &output)
     case .floodBeside, .drop: copies = 0
     }
     networkCounters.handle.add(
@@ -202,8 +220,11 @@ public struct Engine: ~Copyable {
       switch verdict {
       case .forward(let port): output.transmit(frame, to: port, isOnlyCopy: true)
       case .drop(let reason): counters.add(base &+ PortCounter.drops.rawValue &+ Int(reason.rawValue))
-      case .flood: floodCounted(frame, network: network, unisolatedOnly: false, into: &output)
-      case .floodUnisolated: floodCounted(frame, network: network, unisolatedOnly: true, into: &output)
+      case .flood:
+        if networks[network].knowsNeighbours && answer(frame, network: network, into: &output) { continue }
+        floodCounted(frame, network: network, beyond: [], into: &output)
+      case .floodSeparated:
+        floodCounted(frame, network: network, beyond: ports[Int(frame.port)].separation, into: &output)
       case .floodBeside(let port):
         countFlood(of: frame, floodBeside(frame, port, network: network, into: &output), network: network)
       }
@@ -229,9 +250,9 @@ public struct Engine: ~Copyable {
 
   @inlinable
   mutating func floodCounted<Output: FrameOutput & ~Copyable>(
-    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, into output: inout Output
+    _ frame: FrameDescriptor, network: Int, beyond separation: Separation, into output: inout Output
   ) {
-    let copies = flood(frame, network: network, unisolatedOnly: unisolatedOnly, into: &output)
+    let copies = flood(frame, network: network, beyond: separation, into: &output)
     countFlood(of: frame, copies, network: network)
   }
 
@@ -261,16 +282,16 @@ public struct Engine: ~Copyable {
     return copies
   }
 
-  /// A copy for every other member; how many.
+  /// A copy for every other member that has nothing of `separation`; how many.
   @inlinable
   mutating func flood<Output: FrameOutput & ~Copyable>(
-    _ frame: FrameDescriptor, network: Int, unisolatedOnly: Bool, into output: inout Output
+    _ frame: FrameDescriptor, network: Int, beyond separation: Separation, into output: inout Output
   ) -> Int {
     let members = networks[network].members
     var copies = 0
     for index in 0..<networks[network].memberCount {
       let port = members[index]
-      if port == frame.port || unisolatedOnly && ports[Int(port)].isIsolated { continue }
+      if port == frame.port || !separation.isDisjoint(with: ports[Int(port)].separation) { continue }
       output.transmit(frame, to: port, isOnlyCopy: false)
       copies &+= 1
     }

@@ -8,8 +8,8 @@ public enum Verdict: Equatable, Sendable {
   case forward(UInt16)
   /// A copy out by every other port of the network.
   case flood
-  /// A copy out by every other port that is not isolated.
-  case floodUnisolated
+  /// A copy out by every other port that is not separated from the one it came in by.
+  case floodSeparated
   /// A copy out by every other port but this one.
   case floodBeside(UInt16)
   case drop(DropReason)
@@ -63,7 +63,10 @@ public struct NetworkView: ~Copyable {
   public func lookup(_ address: MACAddress) -> UInt16 { table.pointee.lookup(address) }
 
   @inlinable
-  public func isIsolated(_ port: UInt16) -> Bool { ports[Int(port)].isIsolated }
+  public func isIsolated(_ port: UInt16) -> Bool { ports[Int(port)].separation.contains(.isolated) }
+
+  @inlinable
+  public func separation(_ port: UInt16) -> Separation { ports[Int(port)].separation }
 }
 
 /// IEEE 802.1D: learn where the source is, send to where the destination was learned, else everywhere.
@@ -83,9 +86,9 @@ public struct LearningSwitch: ForwardingPolicy {
   }
 }
 
-/// A learning switch whose isolated ports reach only those that are not (a private VLAN's edge; `bridge link set isolated on`).
+/// A learning switch with ports that do not reach each other: isolated ones (a private VLAN's edge), and remote VTEPs.
 @frozen
-public struct IsolatedPorts: ForwardingPolicy {
+public struct SeparatedPorts: ForwardingPolicy {
   @inlinable
   public init() {}
 
@@ -93,10 +96,14 @@ public struct IsolatedPorts: ForwardingPolicy {
   @inline(__always)
   public func decide(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
     let verdict = LearningSwitch().decide(frame, &view)
-    guard view.isIsolated(frame.port) else { return verdict }
+    let separation = view.separation(frame.port)
+    if separation.isEmpty { return verdict }
     switch verdict {
-    case .forward(let port) where view.isIsolated(port): return .drop(.isolated)
-    case .flood: return .floodUnisolated
+    case .forward(let port):
+      let common = separation.intersection(view.separation(port))
+      if common.isEmpty { return verdict }
+      return .drop(common.contains(.remote) ? .splitHorizon : .isolated)
+    case .flood: return .floodSeparated
     default: return verdict
     }
   }

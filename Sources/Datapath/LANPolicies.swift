@@ -14,7 +14,7 @@ import Wire
 /// How a network forwards.
 @frozen
 public enum Forwarding: UInt8, Sendable {
-  /// `LearningSwitch`; with isolated ports, `IsolatedPorts`.
+  /// `LearningSwitch`; with separated ports, `SeparatedPorts`.
   case learning
   /// `MACEndpoints`.
   case endpointMACs
@@ -66,7 +66,7 @@ public struct MACEndpoints: ForwardingPolicy {
       let port = view.lookup(frame.destination)
       return port == MACTable.noPort ? .drop(.noOtherPort) : .forward(port)
     }
-    if isGroup { return view.isIsolated(frame.port) ? .floodUnisolated : .flood }
+    if isGroup { return view.isIsolated(frame.port) ? .floodSeparated : .flood }
     let port = view.lookup(frame.destination)
     if port == MACTable.noPort { return view.outside }
     if port == frame.port { return .drop(.samePort) }
@@ -138,7 +138,7 @@ public struct SharedMAC: ForwardingPolicy {
   @inlinable
   func outward(_ frame: borrowing Frame, _ view: borrowing NetworkView) -> Verdict {
     if isReflected { return view.outside }
-    if frame.destination.isGroup { return view.isIsolated(frame.port) ? .floodUnisolated : .flood }
+    if frame.destination.isGroup { return view.isIsolated(frame.port) ? .floodSeparated : .flood }
     guard frame.destination.bits == view.sharedMAC else { return view.outside }
     let port = view.lookup(frame.targetAddress)
     // The host's own, whose MAC address it is as well.

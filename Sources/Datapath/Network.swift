@@ -8,9 +8,12 @@ public struct Port: BitwiseCopyable {
   @usableFromInline var network = Engine.none
   /// Where the port stands in its network's `members`.
   @usableFromInline var member: UInt16 = 0
-  @usableFromInline var isIsolated = false
+  @usableFromInline var separation = Separation()
   /// In no network: all that comes in by it is the router's.
   @usableFromInline var isUplink = false
+  /// In no network: what comes in by it are encapsulated frames, as `ingress` says.
+  @usableFromInline var isCarrier = false
+  @usableFromInline var ingress = TunnelIngress()
   /// Taken, also while a detached port waits for its last operations to end.
   @usableFromInline var isTaken = false
 
@@ -18,10 +21,28 @@ public struct Port: BitwiseCopyable {
   init() {}
 }
 
+/// Ports that have one of these in common do not reach each other.
+@frozen
+public struct Separation: OptionSet, BitwiseCopyable, Sendable {
+  public let rawValue: UInt8
+
+  @inlinable
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// Isolated ports (`bridge link set isolated on`).
+  @inlinable public static var isolated: Separation { Separation(rawValue: 1) }
+  /// Remote VTEPs: what one of them has sent, it has sent to all who are to have it (split horizon; RFC 7348, 4.2).
+  @inlinable public static var remote: Separation { Separation(rawValue: 2) }
+}
+
 /// What the control plane chooses for a port.
 public struct PortOptions: Sendable, Equatable {
   /// Reaches only ports that are not isolated.
   public var isIsolated: Bool
+  /// A remote VTEP.
+  public var isRemote: Bool
+  /// Addresses are learned at the port. Without, it has static entries only.
+  public var learns: Bool
   /// MAC addresses that may be learned at the port; 0: as many as the network has room for.
   public var macLimit: Int
   /// Bits a second that come from the port, and that go to it; 0: no limit. For whoever writes to it and reads it.
@@ -33,10 +54,11 @@ public struct PortOptions: Sendable, Equatable {
   public var isParent: Bool
 
   public init(
-    isIsolated: Bool = false, macLimit: Int = 0, rateIn: UInt64 = 0, rateOut: UInt64 = 0,
-    offloads: SegmentationOffloads = .all, isParent: Bool = false
+    isIsolated: Bool = false, isRemote: Bool = false, learns: Bool = true, macLimit: Int = 0, rateIn: UInt64 = 0,
+    rateOut: UInt64 = 0, offloads: SegmentationOffloads = .all, isParent: Bool = false
   ) {
     (self.rateIn, self.rateOut) = (rateIn, rateOut)
+    (self.isRemote, self.learns) = (isRemote, learns)
     (self.isIsolated, self.macLimit, self.offloads, self.isParent) = (isIsolated, macLimit, offloads, isParent)
   }
 }
@@ -71,11 +93,14 @@ public struct Network: ~Copyable {
   @usableFromInline let table: UnsafeMutablePointer<MACTable>
   @usableFromInline let members: UnsafeMutablePointer<UInt16>
   @usableFromInline var memberCount: Int
-  @usableFromInline var isolatedCount: Int
+  /// Members with a `separation`.
+  @usableFromInline var separatedCount: Int
   @usableFromInline var mtu: UInt32
   @usableFromInline var ageingSeconds: UInt32
   /// Of its gateway, whose IP packets are routed; 0: none are.
   @usableFromInline var routedMAC: UInt64 = 0
+  /// Questions for neighbours may be answered where they are asked (`NeighbourAnswers`).
+  @usableFromInline var knowsNeighbours = false
   @usableFromInline let forwarding: Forwarding
   /// The port that leads to the LAN, or `Engine.none`.
   @usableFromInline var parent = Engine.none
@@ -91,7 +116,7 @@ public struct Network: ~Copyable {
     table.initialize(to: MACTable(limit: options.macLimit, portCapacity: portCapacity, seed: seed))
     members = .allocate(capacity: portCapacity)
     memberCount = 0
-    isolatedCount = 0
+    separatedCount = 0
     mtu = UInt32(options.mtu)
     ageingSeconds = options.ageingSeconds
     forwarding = options.forwarding

@@ -14,8 +14,8 @@ struct FrameBuffers: ~Copyable {
   /// A power of two, as the kernel asks.
   static let receiveCountDefault = 32
   static let ownCount = 16
-  /// Room before each frame for what a stage may have to put there (an outer header of VXLAN).
-  static let headroom = 64
+  /// Room before each frame for what a stage may have to put there (`TunnelRemote.headroom`).
+  static let headroom = 128
   /// The largest frame that a TAP gives is 65,536 bytes and its virtio-net header.
   static let stride = 65536 + 4096
   static let group: UInt16 = 0

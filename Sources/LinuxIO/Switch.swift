@@ -57,6 +57,8 @@ public final class Switch: Sendable {
   /// The routing worker's. The switch frees it when that has ended.
   private nonisolated(unsafe) let router: UnsafeMutablePointer<Router>
   public let options: WorkerOptions
+  /// Chooses the source ports of tunnelled flows: the same by all workers.
+  let flowHash = KeyedHash(seed: .random(in: .min ... .max))
 
   /// Each worker is a queue, and so a descriptor, of every port: beyond these, only who asks for more gets them.
   static let defaultWorkersMax = 8

@@ -12,10 +12,15 @@ public struct TAPDevice: ~Copyable {
   /// `struct virtio_net_hdr` (linux/virtio_net.h).
   public static let headerLength = 10
 
+  /// Of a carrier (`virtio_net_hdr_v1_hash_tunnel`, Linux 6.17): its frames may be segmented within a UDP tunnel.
+  public static let carrierHeaderLength = 24
+
   private static let baseOffloads = UInt32(
     MARTLET_TUN_F_CSUM | MARTLET_TUN_F_TSO4 | MARTLET_TUN_F_TSO6 | MARTLET_TUN_F_TSO_ECN)
   /// Segmentation of UDP came with Linux 6.2.
   private static let allOffloads = baseOffloads | UInt32(MARTLET_TUN_F_USO4 | MARTLET_TUN_F_USO6)
+  private static let carrierOffloads =
+    allOffloads | UInt32(MARTLET_TUN_F_UDP_TUNNEL_GSO | MARTLET_TUN_F_UDP_TUNNEL_GSO_CSUM)
   /// IFNAMSIZ of linux/if.h: fifteen bytes and a zero.
   static let nameCapacity = 16
   /// The name of a TAP whose holder died may be busy for a moment.
@@ -33,14 +38,19 @@ public struct TAPDevice: ~Copyable {
   /// - Parameters:
   ///   - queues: how many. A TAP that stands already and was made with a single one keeps to that.
   ///   - isNew: to be made; EBUSY where a TAP of that name stands already.
-  public init(name: String, queues queueCount: Int = 1, isNew: Bool = false) throws(Errno) {
+  ///   - isCarrier: for frames within a tunnel, with the longer header. EINVAL where the kernel knows none.
+  public init(
+    name: String, queues queueCount: Int = 1, isNew: Bool = false, isCarrier: Bool = false
+  ) throws(Errno) {
     precondition(queueCount > 0)
     guard name.utf8.count < Self.nameCapacity else { throw Errno(ENAMETOOLONG, "make TAP \(name)") }
     let queues = try Self.openQueues(name, count: queueCount, isNew: isNew)
     _ = try check(
-      martlet_tap_set_header_length(queues.numbers[0], Int32(Self.headerLength)),
+      martlet_tap_set_header_length(queues.numbers[0], Int32(isCarrier ? Self.carrierHeaderLength : Self.headerLength)),
       "set the header length of TAP \(name)")
-    self.offloads = try Self.setOffloads(queues.numbers[0], name: name)
+    self.offloads =
+      isCarrier
+      ? try Self.setCarrierOffloads(queues.numbers[0], name: name) : try Self.setOffloads(queues.numbers[0], name: name)
     self.name = name
     self.queues = queues
   }
@@ -83,6 +93,12 @@ public struct TAPDevice: ~Copyable {
     if martlet_tap_set_offload(descriptor, allOffloads) == 0 { return allOffloads }
     _ = try check(martlet_tap_set_offload(descriptor, baseOffloads), "set the offloads of TAP \(name)")
     return baseOffloads
+  }
+
+  private static func setCarrierOffloads(_ descriptor: Int32, name: String) throws(Errno) -> UInt32 {
+    _ = try check(
+      martlet_tap_set_offload(descriptor, carrierOffloads), "have TAP \(name) take packets segmented within a tunnel")
+    return carrierOffloads
   }
 
   /// The descriptor is a TAP whose kernel cuts segmented UDP apart. It grants what it has granted before, or refuses.

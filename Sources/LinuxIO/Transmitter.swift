@@ -26,6 +26,10 @@ struct PortLink: BitwiseCopyable {
   /// Takes small UDP frames as one segmented frame.
   var coalescesUDP = false
   var isPacketSocket = false
+  /// Of a remote VTEP, which has no descriptor of its own. The worker's while the port is open.
+  var tunnel: UnsafePointer<TunnelLink>?
+  /// Bytes that are written with each frame beyond its own.
+  var overhead = 0
   /// nil: nothing of the port is limited.
   var limits: PortRateLimits?
   /// For the reads of a packet socket: the worker's while the port is open.
@@ -49,13 +53,13 @@ struct PortLink: BitwiseCopyable {
 struct Transmitter: ~Copyable {
   let uring: IOUring
   var buffers: FrameBuffers
-  private var gathered = GatheredWrites()
+  var gathered = GatheredWrites()
   private let segmentSender = SegmentSender()
   var steering: FlowSteering
   var handOver: RouterHandOver.Member
   let links: UnsafeMutablePointer<PortLink>
   private let portCapacity: Int
-  private let counters: CounterHandle
+  let counters: CounterHandle
   /// RWF_NOWAIT, until the kernel says that it does not know it for TAPs.
   private var writeFlags = martlet_rwf_nowait()
 
@@ -74,7 +78,10 @@ struct Transmitter: ~Copyable {
   }
 
   deinit {
-    for index in 0..<portCapacity { links[index].message?.deallocate() }
+    for index in 0..<portCapacity {
+      links[index].message?.deallocate()
+      links[index].tunnel?.deallocate()
+    }
     links.deallocate()
   }
 
@@ -87,7 +94,7 @@ struct Transmitter: ~Copyable {
 
   /// Where in that table the descriptor stands by which the frame is to leave.
   @inline(__always)
-  private mutating func descriptorIndex(_ frame: FrameDescriptor, _ port: UInt16) -> Int32 {
+  mutating func descriptorIndex(_ frame: FrameDescriptor, _ port: UInt16) -> Int32 {
     if frame.length > WaitRule.smallFrameBytesMax {
       steering.remember(frame)
     } else if steering.isOn && links[Int(port)].partnerDescriptor >= 0 && steering.handsOver(frame) {
@@ -102,7 +109,8 @@ struct Transmitter: ~Copyable {
   mutating func completed(_ operation: Operation, result: Int32) {
     links[Int(operation.port)].writes &-= 1
     buffers.release(operation.index)
-    count(operation.port, frames: 1, bytes: UInt64(max(0, Int(result) &- Engine.headerLength)), result: result)
+    let overhead = Engine.headerLength &+ links[Int(operation.port)].overhead
+    count(operation.port, frames: 1, bytes: UInt64(max(0, Int(result) &- overhead)), result: result)
   }
 
   /// A gathered write has completed: each of its frames counts as the one it came as.
@@ -110,13 +118,17 @@ struct Transmitter: ~Copyable {
     let slot = operation.index
     let write = gathered[slot].pointee
     links[Int(operation.port)].writes &-= 1
-    for index in 0..<write.count { buffers.release(gathered.buffers(of: slot)[index]) }
-    gathered.release(slot)
+    releaseGathered(slot)
     count(operation.port, frames: UInt64(write.count), bytes: write.bytes, result: result)
   }
 
+  private mutating func releaseGathered(_ slot: UInt16) {
+    for index in 0..<gathered[slot].pointee.count { buffers.release(gathered.buffers(of: slot)[index]) }
+    gathered.release(slot)
+  }
+
   @inline(__always)
-  private mutating func count(_ port: UInt16, frames: UInt64, bytes: UInt64, result: Int32) {
+  mutating func count(_ port: UInt16, frames: UInt64, bytes: UInt64, result: Int32) {
     let base = Int(port) &* PortCounter.count
     if result > 0 {
       counters.add(base &+ PortCounter.txFrames.rawValue, frames)
@@ -178,6 +190,9 @@ extension Transmitter: FrameOutput {
   @inline(__always)
   private mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool, mayBeSteered: Bool) {
     if links[Int(port)].limits != nil && exceedsLimit(frame, to: port) { return }
+    if let tunnel = links[Int(port)].tunnel {
+      return transmitTunnelled(frame, to: port, by: tunnel, isOnlyCopy: isOnlyCopy, mayBeSteered: mayBeSteered)
+    }
     if links[Int(port)].isPacketSocket && !links[Int(port)].offloads.takes(frame) {
       return sendSegments(of: frame, to: port)
     }
@@ -222,7 +237,7 @@ extension Transmitter: FrameOutput {
 
   /// Puts the frame with others of its flow; false where it has to be written by itself.
   @inline(__always)
-  private mutating func gather(
+  mutating func gather(
     _ frame: FrameDescriptor, _ flow: UDPFlow, to port: UInt16, mayBeSteered: Bool
   ) -> Bool {
     for position in 0..<gathered.openCount {
@@ -247,7 +262,7 @@ extension Transmitter: FrameOutput {
   }
 
   /// Keeps the order: what was gathered for the port leaves before what comes next.
-  private mutating func writeGathered(of port: UInt16) {
+  mutating func writeGathered(of port: UInt16) {
     var position = 0
     while position < gathered.openCount {
       if gathered[gathered.open[position]].pointee.port == port {
@@ -261,19 +276,25 @@ extension Transmitter: FrameOutput {
   private mutating func write(_ slot: UInt16) {
     let write = gathered[slot].pointee
     let pieces = gathered.pieces(of: slot)
-    links[Int(write.port)].writes &+= 1
     if write.count > 1 {
       write.flow.rewriteHeaders(write.first, count: write.count)
       pieces[0].iov_len = Engine.headerLength &+ write.flow.headersLength &+ Int(write.flow.payloadLength)
     }
+    let tunnel = links[Int(write.port)].tunnel
+    let outlet = tunnel?.pointee.carrier ?? write.port
+    let descriptor = write.mayBeSteered ? descriptorIndex(write.first, outlet) : Int32(outlet)
+    if let tunnel, !encapsulateGathered(write, pieces, by: tunnel) {
+      countUnsendable(UInt64(write.count), to: write.port)
+      return releaseGathered(slot)
+    }
+    links[Int(write.port)].writes &+= 1
     let submission = uring.nextSubmission()
-    let descriptor = write.mayBeSteered ? descriptorIndex(write.first, write.port) : Int32(write.port)
     io_uring_prep_writev(submission, descriptor, pieces, UInt32(write.count), 0)
     finish(submission, Operation(.gatheredWrite, port: write.port, index: slot))
   }
 
   @inline(__always)
-  private func finish(_ submission: UnsafeMutablePointer<io_uring_sqe>, _ operation: Operation) {
+  func finish(_ submission: UnsafeMutablePointer<io_uring_sqe>, _ operation: Operation) {
     submission.pointee.rw_flags = writeFlags
     submission.pointee.flags |= UInt8(MARTLET_IOSQE_FIXED_FILE)
     submission.pointee.user_data = operation.rawValue

@@ -80,7 +80,8 @@ struct Worker: ~Copyable {
     isMultishot = options.readMode == .automatic && uring.supports(Int32(MARTLET_IORING_OP_READ_MULTISHOT))
     engine = Engine(
       portCapacity: options.portCapacity, networkCapacity: options.networkCapacity,
-      learnedCapacity: learning.outgoing.isEmpty ? 0 : Self.batchMax)
+      learnedCapacity: learning.outgoing.isEmpty ? 0 : Self.batchMax,
+      seed: .random(in: .min ... .max))
     transmitter = Transmitter(
       uring: uring, buffers: buffers, portCapacity: options.portCapacity, counters: engine.portCounterHandle,
       steering: steering, handOver: handOver)

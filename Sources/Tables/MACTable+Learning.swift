@@ -6,7 +6,9 @@ extension MACTable {
   @inline(never)
   mutating func learnNew(_ mac: MACAddress, port: UInt16, now: UInt32) -> MACLearning {
     precondition(Int(port) < portCapacity, "no such port")
-    guard mac.isValidSource, makeRoom(for: port) else { return .refused }
+    guard mac.isValidSource, portLimits[Int(port)] != MACTable.learnsNothing, makeRoom(for: port) else {
+      return .refused
+    }
     insert(mac.bits, port: port, kind: MACTable.learnedKind, lastSeen: now)
     return .learned
   }
@@ -17,6 +19,7 @@ extension MACTable {
   mutating func refresh(_ slot: Int, port: UInt16, now: UInt32) -> MACLearning {
     precondition(Int(port) < portCapacity, "no such port")
     let isMove = slots[slot].port != port
+    if isMove && portLimits[Int(port)] == MACTable.learnsNothing { return .refused }
     if slots[slot].kind == MACTable.staticKind {
       if isMove { return .refused }
       slots[slot].lastSeen = now
@@ -52,10 +55,14 @@ extension MACTable {
     return true
   }
 
+  /// The limit of a port that has static entries only.
+  public static let learnsNothing = Int(UInt32.max)
+
   /// The most learned entries that a port may have; 0: only the table's limit. Entries beyond it go now, the oldest first.
   public mutating func setPortLimit(_ port: UInt16, _ limit: Int) {
     precondition(Int(port) < portCapacity, "no such port")
     portLimits[Int(port)] = UInt32(clamping: limit)
+    if limit == Self.learnsNothing { return flush(port: port) }
     trim(port)
   }
 

@@ -9,21 +9,23 @@ import Tables
 /// Threads: after `init` only its descriptors are used.
 struct BPFObject: ~Copyable, @unchecked Sendable {
   private let pointer: OpaquePointer
-  let socketProgram: Int32
-  let ingressProgram: Int32
-  let leasedProgram: Int32
 
   /// Loads `digits`, an ELF object of which each byte is two hexadecimal digits.
   init(_ digits: StaticString, named name: StaticString) throws(Errno) {
     let handle = try ObjectHandle(digits, name)
     _ = try Self.check(bpf_object__load(handle.pointer), "load the BPF programs of \(name)")
-    let (socket, ingress) = (try handle.program("uplink_socket"), try handle.program("uplink_ingress"))
-    leasedProgram = try handle.program(UplinkFilter.leasedProgramName)
-    (socketProgram, ingressProgram) = (socket, ingress)
     pointer = handle.release()
   }
 
   deinit { bpf_object__close(pointer) }
+
+  /// The descriptor of a program, which stays the object's.
+  func program(_ name: String) throws(Errno) -> Int32 {
+    guard let program = bpf_object__find_program_by_name(pointer, name) else {
+      throw Errno(ENOENT, "find BPF program \(name)")
+    }
+    return bpf_program__fd(program)
+  }
 
   /// The descriptor of a map, which stays the object's.
   func map(_ name: String) throws(Errno) -> Int32 {
@@ -79,13 +81,6 @@ private struct ObjectHandle: ~Copyable {
     let pointer = self.pointer
     discard self
     return pointer
-  }
-
-  func program(_ name: String) throws(Errno) -> Int32 {
-    guard let program = bpf_object__find_program_by_name(pointer, name) else {
-      throw Errno(ENOENT, "find BPF program \(name)")
-    }
-    return bpf_program__fd(program)
   }
 
   private static func bytes(_ digits: StaticString) -> [UInt8] {

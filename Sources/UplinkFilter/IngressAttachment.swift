@@ -17,6 +17,17 @@ enum IngressAttachment: ~Copyable, Sendable {
     }
   }
 
+  /// By a link, or as before there were any.
+  init(_ program: Int32, _ interface: Int32, handle: UInt32) throws(Errno) {
+    do {
+      self = try .link(program, interface)
+    } catch {
+      // The kernel has no tcx (before 6.6).
+      guard error.code == EINVAL else { throw error }
+      self = try .classifier(program, interface, handle: handle)
+    }
+  }
+
   static func link(_ program: Int32, _ interface: Int32) throws(Errno) -> IngressAttachment {
     let link = try check(
       martlet_bpf_link_ingress(program, interface), "attach a BPF program to tc ingress of interface \(interface)")

@@ -23,13 +23,18 @@ public struct UplinkFilter: ~Copyable, Sendable {
 
   /// The bits that say which ports are Martlet's, where the programs read them. Valid while this value lives.
   public let claims: PortClaims
+  private let ingressProgram: Int32
+  private let leasedProgram: Int32
 
   /// Loads the programs and makes the maps, which are empty: all frames are the host's. EPERM without CAP_BPF and
   /// CAP_NET_ADMIN.
   public init() throws(Errno) {
     let object = try BPFObject(uplinkProgram, named: "uplink")
     let mappedClaims = try MappedClaims(map: object.map("claims"))
+    let (socket, ingress) = (try object.program("uplink_socket"), try object.program("uplink_ingress"))
+    let leased = try object.program(Self.leasedProgramName)
     maps = try UplinkMaps(object)
+    (socketProgram, ingressProgram, leasedProgram) = (socket, ingress, leased)
     claims = PortClaims(memory: mappedClaims.memory)
     self.object = object
     self.mappedClaims = mappedClaims
@@ -37,7 +42,7 @@ public struct UplinkFilter: ~Copyable, Sendable {
 
   /// The program for SO_ATTACH_BPF of a packet socket (SOCK_RAW): lets what is Martlet's through, whole. The socket holds it
   /// itself from then on.
-  public var socketProgram: Int32 { object.socketProgram }
+  public let socketProgram: Int32
 
   /// Of the uplink: "mtlt".
   public static let uplinkHandle: UInt32 = 0x6D74_6C74
@@ -49,19 +54,13 @@ public struct UplinkFilter: ~Copyable, Sendable {
   public mutating func attach(interface: Int32, handle: UInt32 = uplinkHandle) throws(Errno) {
     detach()
     self.interface = interface
-    do {
-      attachment = try .link(object.ingressProgram, interface)
-    } catch {
-      // The kernel has no tcx (before 6.6).
-      guard error.code == EINVAL else { throw error }
-      attachment = try .classifier(object.ingressProgram, interface, handle: handle)
-    }
+    attachment = try IngressAttachment(ingressProgram, interface, handle: handle)
   }
 
   /// As `attach`, as on a kernel without tcx.
   mutating func attachClassifier(interface: Int32, handle: UInt32 = uplinkHandle) throws(Errno) {
     detach()
-    attachment = try .classifier(object.ingressProgram, interface, handle: handle)
+    attachment = try .classifier(ingressProgram, interface, handle: handle)
   }
 
   /// The name of the program that lingers, by which it is known in the kernel (BPF_OBJ_NAME_LEN).
@@ -76,7 +75,7 @@ public struct UplinkFilter: ~Copyable, Sendable {
     clock_gettime(CLOCK_MONOTONIC, &now)
     try maps.setLease(until: UInt64(now.tv_sec + seconds) * 1_000_000_000 + UInt64(now.tv_nsec))
     _ = try check(
-      martlet_bpf_attach_ingress(object.leasedProgram, interface),
+      martlet_bpf_attach_ingress(leasedProgram, interface),
       "leave a BPF program at tc ingress of interface \(interface)")
   }
 

@@ -21,9 +21,10 @@ struct EmbedBPF {
     if FileManager.default.isExecutableFile(atPath: strip) {
       try run(strip, ["--strip-debug", object.path], advice: "")
     }
+    let name = URL(filePath: source).lastPathComponent.prefix { $0 != "." }
     let text = """
       /// \(URL(filePath: source).lastPathComponent), compiled: two hexadecimal digits a byte.
-      let uplinkProgram: StaticString = "\(hexadecimal(try Data(contentsOf: object)))"
+      let \(name)Program: StaticString = "\(hexadecimal(try Data(contentsOf: object)))"
 
       """
     try Data(text.utf8).write(to: output)

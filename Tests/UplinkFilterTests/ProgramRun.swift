@@ -29,8 +29,8 @@ extension UplinkFilter {
     var frame = frame
     if recipient == .itself, frame.bytes[0] & 1 == 0 { frame = frame.with(0, 0, 0, 0, 0, 0, at: 0) }
     // The kernel takes an Ethernet header off before it runs a socket's filter; a packet socket puts it back (packet_rcv).
-    let (length, _) = try run(object.socketProgram, frame.bytes.prefix(14) + frame.bytes)
-    let (action, _) = try run(object.ingressProgram, frame.bytes)
+    let (length, _) = try run(object.program("uplink_socket"), frame.bytes.prefix(14) + frame.bytes)
+    let (action, _) = try run(object.program("uplink_ingress"), frame.bytes)
     switch (length, Int32(bitPattern: action)) {
     // tcx's "next" and the classifier's "unspecified" are one number.
     case (0, -1): return .host

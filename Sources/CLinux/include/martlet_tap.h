@@ -22,6 +22,9 @@ enum {
   MARTLET_TUN_F_TSO_ECN = TUN_F_TSO_ECN,
   MARTLET_TUN_F_USO4 = TUN_F_USO4,
   MARTLET_TUN_F_USO6 = TUN_F_USO6,
+  // Since Linux 6.17: segmented packets within a UDP tunnel.
+  MARTLET_TUN_F_UDP_TUNNEL_GSO = 0x080,
+  MARTLET_TUN_F_UDP_TUNNEL_GSO_CSUM = 0x100,
 };
 
 /// Attaches `fd` (an open /dev/net/tun) to the TAP `name` of the calling thread's network namespace, making it if absent.

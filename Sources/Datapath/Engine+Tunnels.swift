@@ -1,0 +1,97 @@
+import Tables
+import Wire
+
+// A carrier is a port in no network: what comes in by it are encapsulated frames. A remote VTEP is a port of each network that
+// reaches there, so that MAC addresses, counters and limits of a remote are those of any port. Remotes do not reach each other
+// (`Separation.remote`): each has its own way to all the others.
+extension Engine {
+  // MARK: Frames
+
+  @inlinable
+  @inline(never)
+  mutating func receiveTunnelled<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, now: UInt32, into output: inout Output
+  ) {
+    let base = Int(frame.port) &* PortCounter.count
+    portCounters.handle.add(base &+ PortCounter.rxFrames.rawValue)
+    portCounters.handle.add(
+      base &+ PortCounter.rxBytes.rawValue, UInt64(max(0, Int(frame.length) &- VirtioNetTunnelHeader.length)))
+    switch ports[Int(frame.port)].ingress.decapsulate(frame) {
+    case .frame(let tunnelled): receive(tunnelled, now: now, into: &output)
+    case .train(var train):
+      while let next = train.next() {
+        switch next {
+        case .frame(let tunnelled): receive(tunnelled, now: now, into: &output)
+        case .drop(let reason): countDrop(reason, at: frame.port)
+        case .train: break
+        }
+      }
+    case .drop(let reason): countDrop(reason, at: frame.port)
+    }
+  }
+
+  @inlinable
+  mutating func receive<Output: FrameOutput & ~Copyable>(
+    _ tunnelled: TunnelledFrame, now: UInt32, into output: inout Output
+  ) {
+    let carrier = tunnelled.frame.port
+    let tunnel = Self.tunnel(carrier, vni: tunnelled.vni)
+    guard let port = remotes.lookup(tunnelled.source, tunnel: tunnel) else {
+      return countDrop(remotes.contains(tunnel: tunnel) ? .vxlanUnknownVTEP : .vxlanUnknownVNI, at: carrier)
+    }
+    var frame = tunnelled.frame
+    frame.port = port
+    withUnsafePointer(to: frame) {
+      forward(UnsafeBufferPointer(start: $0, count: 1), network: Int(ports[Int(port)].network), now: now, into: &output)
+    }
+  }
+
+  /// Answers a question for a neighbour that the control plane knows, in place of its flood.
+  @inlinable
+  @inline(never)
+  mutating func answer<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, network: Int, into output: inout Output
+  ) -> Bool {
+    guard case .answered(let answer) = answers.answer(frame, network: UInt32(truncatingIfNeeded: network)) else {
+      return false
+    }
+    output.transmit(answer, to: frame.port, isOnlyCopy: true)
+    return true
+  }
+
+  /// Tells the VNIs of all carriers apart.
+  @inlinable
+  static func tunnel(_ carrier: UInt16, vni: UInt32) -> UInt64 { UInt64(carrier) << 32 | UInt64(vni) }
+
+  // MARK: What the control plane changes
+
+  /// Takes the index as a carrier's port.
+  public mutating func addCarrier(_ index: UInt16, _ ingress: TunnelIngress) {
+    precondition(!ports[Int(index)].isTaken)
+    ports[Int(index)] = Port()
+    ports[Int(index)].isTaken = true
+    ports[Int(index)].isCarrier = true
+    ports[Int(index)].ingress = ingress
+  }
+
+  /// What comes by the carrier from this remote with this VNI comes in by the port, which must be a remote's.
+  /// - Parameter source: as `IPAddress.mapped`.
+  public mutating func addRemote(_ index: UInt16, source: UInt128, vni: UInt32, by carrier: UInt16) {
+    remotes.insert(source, tunnel: Self.tunnel(carrier, vni: vni), port: index)
+  }
+
+  /// Who has an address in the network; nil: nobody is known to. What is known goes with the network.
+  /// - Parameter address: as `IPAddress.mapped`.
+  /// - Returns: false where there is no room for it.
+  public mutating func setNeighbour(
+    _ address: UInt128, _ neighbour: KnownNeighbours.Neighbour?, network: UInt16
+  ) -> Bool {
+    precondition(isNetwork[Int(network)])
+    guard let neighbour else {
+      answers.neighbours.remove(address, network: UInt32(network))
+      return true
+    }
+    networks[Int(network)].knowsNeighbours = true
+    return answers.neighbours.set(address, network: UInt32(network), to: neighbour)
+  }
+}
