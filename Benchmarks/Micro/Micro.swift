@@ -11,7 +11,9 @@ enum Micro {
   private static let nanosecondsMax = 500_000_000
   private static let warmUpRuns = 2
 
-  private static var cases: [MicroCase] { wireCases + macTableCases + datapathCases + routingCases + sharingCases }
+  private static var cases: [MicroCase] {
+    wireCases + macTableCases + datapathCases + tunnelCases + routingCases + sharingCases
+  }
 
   static func main() {
     switch CommandLine.arguments.dropFirst().first {

@@ -137,6 +137,9 @@ import Wire
     #expect(refused(6, [0xF0, 0xFF]), "beyond the frame")
     #expect(refused(8, [0xF0, 0xFF]), "a field beyond the frame")
     #expect(refused(10 + 12, [0x08, 0x06]), "ARP")
+    #expect(!refused(1, [0]), "not segmented")
+    #expect(refused(1, [0, 0, 0, 0, 0, 34, 0, 64]), "a field beyond the frame")
+    #expect(refused(1, [0, 0, 0, 0, 0, 33, 0, 16]), "a checksum within the IP header")
   }
 
   @Test func `both addresses are of one family, and the VNI has 24 bits`() {

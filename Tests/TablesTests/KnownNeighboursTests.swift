@@ -58,6 +58,21 @@ import Wire
     #expect(count == 0 && last == nil)
   }
 
+  /// In a full table: some chains hold the same address of another network.
+  @Test func `keeps networks apart`() {
+    var table = KnownNeighbours(seed: 1)
+    var random = SeededGenerator(seed: 12)
+    let networks = (0..<36).map { _ in UInt32(truncatingIfNeeded: random.next()) }
+    for entry in 0..<KnownNeighbours.capacity {
+      _ = table.set(UInt128(entry / 4), network: networks[entry % 4], to: Neighbour(mac: MACAddress(bits: 2)))
+    }
+    var strangers = 0
+    for address in 0..<UInt128(KnownNeighbours.capacity / 4) {
+      for network in networks[4...] where table.lookup(address, network: network) != nil { strangers += 1 }
+    }
+    #expect(strangers == 0)
+  }
+
   @Test func `takes no group address and no zero`() {
     var table = KnownNeighbours(seed: 1)
     let areTaken = [MACAddress.broadcast, .zero].map { table.set(1, network: 1, to: Neighbour(mac: $0)) }
