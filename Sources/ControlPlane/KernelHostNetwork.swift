@@ -18,6 +18,8 @@ public final class KernelHostNetwork: HostNetwork {
   let filter = Mutex<KernelUplink?>(nil)
   /// By the network's id.
   let parents = Mutex<[String: KernelParentHolder]>([:])
+  /// By the name of the TAP.
+  let carriers = Mutex<[String: KernelCarrier]>([:])
   /// As they were last asked for.
   let resolvers = Mutex<NameServers?>(nil)
   /// From the first published port on.

@@ -13,7 +13,8 @@ import Wire
 public final class SwitchDataPlane: DataPlane {
   struct State {
     var networks: [DataPlaneNetwork: NetworkHandle] = [:]
-    var ports: [DataPlanePort: (handle: PortHandle, network: DataPlaneNetwork)] = [:]
+    /// A carrier is in no network.
+    var ports: [DataPlanePort: (handle: PortHandle, network: DataPlaneNetwork?)] = [:]
     var portsByHandle: [PortHandle: DataPlanePort] = [:]
     var next = 0
     var uplink: (port: DataPlanePort, handle: PortHandle, claims: PortClaims)?
@@ -71,7 +72,11 @@ public final class SwitchDataPlane: DataPlane {
     } catch {
       throw ControlError(error)
     }
-    return state.withLock { state in
+    return remember(handle, network: network)
+  }
+
+  func remember(_ handle: PortHandle, network: DataPlaneNetwork?) -> DataPlanePort {
+    state.withLock { state in
       let port = DataPlanePort(index: state.number())
       state.ports[port] = (handle, network)
       state.portsByHandle[handle] = port

@@ -31,9 +31,11 @@ public struct DatagramTrain: ~Escapable {
   private var position = 0
 
   /// nil where the frame is not segmented, or is not what its virtio-net header claims (`DropReason.vxlanUnsendable`).
-  /// - Parameter frame: with a 10-byte virtio-net header; it must stay as it is until all that was made of it is written.
+  /// - Parameters:
+  ///   - frame: with a 10-byte virtio-net header; it must stay as it is until all that was made of it is written.
+  ///   - datagramsMax: of one outer frame, at most `datagramsMax`.
   @_lifetime(immortal)
-  public init?(_ remote: TunnelRemote, _ frame: FrameDescriptor) {
+  public init?(_ remote: TunnelRemote, _ frame: FrameDescriptor, datagramsMax: Int = Self.datagramsMax) {
     let length = Int(frame.length) &- VirtioNetHeader.length
     guard length >= EthernetView.headerLength else { return nil }
     let header = VirtioNetHeader(loadingFrom: frame.start)
@@ -46,7 +48,7 @@ public struct DatagramTrain: ~Escapable {
     datagramLength = VXLANHeader.length &+ headers &+ Int(header.segmentSize)
     // `frameLengthMax` leaves room for one VXLAN header.
     let room = remote.frameLengthMax &+ VXLANHeader.length
-    datagramsPerFrame = min(Self.datagramsMax, room / datagramLength)
+    datagramsPerFrame = min(datagramsMax, room / datagramLength)
     guard datagramsPerFrame > 0 else { return nil }
     self.segmenter = _overrideLifetime(segmenter, copying: ())
     (self.remote, self.frame) = (remote, frame)

@@ -37,11 +37,13 @@ extension Switch {
     let queues = group.release()
     precondition(queues.count == 1 || queues.count == workerCount)
     let port = try place(for: queues)
+    let segmentation = TAPDevice.setSegmentation(queues[0], atMost: options.tunnelSegmentation)
     for worker in 0..<workerCount {
       let isReader = queues.count > 1 || worker == Int(port.port) % workerCount
       var link = PortLink(descriptor: queues[queues.count > 1 ? worker : 0], isRead: isReader)
       if queues.count > 1 { link.partnerDescriptor = queues[(worker + 1) % queues.count] }
       link.serial = port.serial
+      link.segmentation = segmentation
       let opened = link
       if let error = ask(worker, { $0.openCarrier(port.port, opened, TunnelIngress(port: udp)) }) {
         take(port, from: 0..<worker)
@@ -62,11 +64,12 @@ extension Switch {
       trafficClass: options.trafficClass.map { .fixed($0) } ?? .inherited, hash: flowHash)
     guard let remote else { throw Errno(EINVAL, "add the remote \(options.remote) of \(options.local)") }
     let port = try place(for: [])
-    let tunnel = TunnelLink(remote, carrier: carrier.port)
     let coalesces = self.options.coalescesUDP
     askAll { worker in
+      let segmentation = worker.transmitter.links[Int(carrier.port)].segmentation
       worker.openRemote(
-        port, tunnel, source: options.remote.mapped, network: network.network, options.ports, coalescesUDP: coalesces)
+        port, TunnelLink(remote, carrier: carrier.port, segmentation), source: options.remote.mapped,
+        network: network.network, options.ports, coalescesUDP: coalesces && segmentation == .tunnel)
     }
     return port
   }

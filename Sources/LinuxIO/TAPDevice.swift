@@ -38,7 +38,7 @@ public struct TAPDevice: ~Copyable {
   /// - Parameters:
   ///   - queues: how many. A TAP that stands already and was made with a single one keeps to that.
   ///   - isNew: to be made; EBUSY where a TAP of that name stands already.
-  ///   - isCarrier: for frames within a tunnel, with the longer header. EINVAL where the kernel knows none.
+  ///   - isCarrier: for frames within a tunnel, with the longer header.
   public init(
     name: String, queues queueCount: Int = 1, isNew: Bool = false, isCarrier: Bool = false
   ) throws(Errno) {
@@ -48,9 +48,7 @@ public struct TAPDevice: ~Copyable {
     _ = try check(
       martlet_tap_set_header_length(queues.numbers[0], Int32(isCarrier ? Self.carrierHeaderLength : Self.headerLength)),
       "set the header length of TAP \(name)")
-    self.offloads =
-      isCarrier
-      ? try Self.setCarrierOffloads(queues.numbers[0], name: name) : try Self.setOffloads(queues.numbers[0], name: name)
+    self.offloads = try Self.setOffloads(queues.numbers[0], name: name)
     self.name = name
     self.queues = queues
   }
@@ -95,10 +93,13 @@ public struct TAPDevice: ~Copyable {
     return baseOffloads
   }
 
-  private static func setCarrierOffloads(_ descriptor: Int32, name: String) throws(Errno) -> UInt32 {
-    _ = try check(
-      martlet_tap_set_offload(descriptor, carrierOffloads), "have TAP \(name) take packets segmented within a tunnel")
-    return carrierOffloads
+  /// Asks as much of a carrier's kernel as it grants, up to `most`.
+  static func setSegmentation(_ descriptor: Int32, atMost most: TunnelSegmentation) -> TunnelSegmentation {
+    if most == .tunnel && martlet_tap_set_offload(descriptor, carrierOffloads) == 0 { return .tunnel }
+    if most >= .datagrams && martlet_tap_set_offload(descriptor, allOffloads) == 0 { return .datagrams }
+    // Without any, the kernel cuts apart what it has put together.
+    _ = martlet_tap_set_offload(descriptor, UInt32(MARTLET_TUN_F_CSUM))
+    return .none
   }
 
   /// The descriptor is a TAP whose kernel cuts segmented UDP apart. It grants what it has granted before, or refuses.

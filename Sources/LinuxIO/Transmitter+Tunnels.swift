@@ -10,10 +10,17 @@ struct TunnelLink: BitwiseCopyable {
   let carrier: UInt16
   /// Bytes of an encapsulated frame beyond those of the frame as it came, virtio-net headers included.
   let overhead: Int
+  let segmentation: TunnelSegmentation
 
-  init(_ remote: TunnelRemote, carrier: UInt16) {
-    (self.remote, self.carrier) = (remote, carrier)
+  init(_ remote: TunnelRemote, carrier: UInt16, _ segmentation: TunnelSegmentation) {
+    (self.remote, self.carrier, self.segmentation) = (remote, carrier, segmentation)
     overhead = VirtioNetTunnelHeader.length - VirtioNetHeader.length + remote.headersLength
+  }
+}
+
+extension FrameDescriptor {
+  fileprivate var isSegmented: Bool {
+    VirtioNetHeader(loadingFrom: UnsafeRawPointer(start)).segmentation != .none
   }
 }
 
@@ -30,10 +37,15 @@ extension Transmitter {
         writeGathered(of: port)
       }
     }
+    if tunnel.pointee.segmentation != .tunnel && frame.isSegmented {
+      return writeTrain(of: frame, to: port, by: tunnel)
+    }
     guard isOnlyCopy else { return writeCopy(of: frame, to: port, by: tunnel) }
     let carrier = tunnel.pointee.carrier
     let descriptor = mayBeSteered ? descriptorIndex(frame, carrier) : Int32(carrier)
-    guard let outer = tunnel.pointee.remote.encapsulate(frame) else { return countUnsendable(1, to: port) }
+    guard let outer = tunnel.pointee.remote.encapsulate(frame) else {
+      return writeTrain(of: frame, to: port, by: tunnel)
+    }
     buffers.retain(frame.buffer)
     links[Int(port)].writes &+= 1
     let submission = uring.nextSubmission()
@@ -47,11 +59,25 @@ extension Transmitter {
   ) {
     if links[Int(port)].writes > 0 { _ = uring.submit() }
     let header = VirtioNetHeader(loadingFrom: UnsafeRawPointer(frame.start))
-    guard let outer = tunnel.pointee.remote.encapsulate(frame) else { return countUnsendable(1, to: port) }
+    guard let outer = tunnel.pointee.remote.encapsulate(frame) else {
+      return writeTrain(of: frame, to: port, by: tunnel)
+    }
     let written = Glibc.write(links[Int(tunnel.pointee.carrier)].descriptor, outer.start, Int(outer.length))
     let result = written < 0 ? -errno : Int32(written)
     header.store(to: frame.start)
     count(port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: result)
+  }
+
+  /// Cuts apart what the carrier, or an outer packet, does not take as one. The frame counts as the one it came as.
+  private mutating func writeTrain(
+    of frame: FrameDescriptor, to port: UInt16, by tunnel: UnsafePointer<TunnelLink>
+  ) {
+    if links[Int(port)].writes > 0 { _ = uring.submit() }
+    let sent = trainSender.send(
+      frame, to: tunnel.pointee.remote, tunnel.pointee.segmentation,
+      by: links[Int(tunnel.pointee.carrier)].descriptor)
+    guard let sent else { return countUnsendable(1, to: port) }
+    count(port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: sent)
   }
 
   /// The headers of a gathered write, whose other pieces follow; nil where it cannot be sent.

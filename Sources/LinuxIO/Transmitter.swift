@@ -28,6 +28,8 @@ struct PortLink: BitwiseCopyable {
   var isPacketSocket = false
   /// Of a remote VTEP, which has no descriptor of its own. The worker's while the port is open.
   var tunnel: UnsafePointer<TunnelLink>?
+  /// Of a carrier.
+  var segmentation = TunnelSegmentation.none
   /// Bytes that are written with each frame beyond its own.
   var overhead = 0
   /// nil: nothing of the port is limited.
@@ -55,6 +57,7 @@ struct Transmitter: ~Copyable {
   var buffers: FrameBuffers
   var gathered = GatheredWrites()
   private let segmentSender = SegmentSender()
+  let trainSender = TrainSender()
   var steering: FlowSteering
   var handOver: RouterHandOver.Member
   let links: UnsafeMutablePointer<PortLink>

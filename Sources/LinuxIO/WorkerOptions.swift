@@ -25,6 +25,8 @@ public struct WorkerOptions: Sendable, Equatable {
   public var napMicroseconds: UInt32 = 30
   /// Sends small UDP frames of one flow as one segmented frame.
   public var coalescesUDP = true
+  /// The most that is asked of the kernel for frames within a tunnel.
+  public var tunnelSegmentation = TunnelSegmentation.tunnel
   public var readMode = ReadMode.automatic
   /// Told of the workers, so that it can ask them.
   public var livenessProbe: LivenessProbe?

@@ -28,7 +28,8 @@ extension RouteSocket {
   /// Changes what is not nil, all in one message. ENODEV where there is no such interface, EEXIST where `name` is taken.
   /// An empty `alias` takes the alias away. Kernels before 6.2 rename an interface only while it is down (EBUSY).
   public mutating func setLink(
-    _ index: Int32, up: Bool? = nil, mtu: Int? = nil, mac: MACAddress? = nil, name: String? = nil, alias: String? = nil
+    _ index: Int32, up: Bool? = nil, mtu: Int? = nil, mac: MACAddress? = nil, name: String? = nil,
+    alias: String? = nil, segmentedFrameBytesMax: Int? = nil
   ) throws(Errno) {
     var header = ifinfomsg(index: index)
     if let up {
@@ -43,6 +44,7 @@ extension RouteSocket {
     if let mac { request.put(IFLA_ADDRESS, mac.bytes) }
     if let name { request.put(IFLA_IFNAME, name) }
     if let alias { request.put(IFLA_IFALIAS, alias) }
+    if let segmentedFrameBytesMax { request.put(IFLA_GSO_MAX_SIZE, UInt32(segmentedFrameBytesMax)) }
     try execute(request, "set link \(index)")
   }
 
@@ -65,6 +67,21 @@ extension RouteSocket {
     try execute(request, operation)
     guard let moved = try there.link(named: name) else { throw Errno(ENODEV, operation) }
     return moved.index
+  }
+
+  /// Makes a VXLAN interface that takes what comes by any tunnel to the UDP port ("external" of ip-link(8)), down. EADDRINUSE: a
+  /// program has the port.
+  public mutating func addCollectingVXLAN(named name: String, port: UInt16) throws(Errno) {
+    var request = Request(RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, ifinfomsg(index: 0))
+    request.put(IFLA_IFNAME, name)
+    request.nest(IFLA_LINKINFO) { request in
+      request.put(IFLA_INFO_KIND, "vxlan")
+      request.nest(IFLA_INFO_DATA) { request in
+        request.put(IFLA_VXLAN_PORT, [UInt8(port >> 8), UInt8(truncatingIfNeeded: port)])
+        request.put(IFLA_VXLAN_COLLECT_METADATA, UInt8(1))
+      }
+    }
+    try execute(request, "add VXLAN interface \(name)")
   }
 
   /// Takes an interface away. ENODEV where there is none.

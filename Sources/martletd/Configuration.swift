@@ -26,6 +26,7 @@ struct Configuration: Equatable {
   private(set) var workers = Switch.defaultWorkerCount
   private(set) var spinMicroseconds = Int(WorkerOptions().spinMicroseconds)
   private(set) var napMicroseconds = Int(WorkerOptions().napMicroseconds)
+  private(set) var tunnelSegmentation = WorkerOptions().tunnelSegmentation
   private(set) var dockerPlugin = DockerPlugin.whereItCanBe
 
   /// Where Docker finds its plugin.
@@ -50,6 +51,7 @@ struct Configuration: Equatable {
     var options = WorkerOptions()
     options.spinMicroseconds = UInt32(spinMicroseconds)
     options.napMicroseconds = UInt32(napMicroseconds)
+    options.tunnelSegmentation = tunnelSegmentation
     options.sessionFile = sessionFile
     return options
   }
@@ -65,7 +67,8 @@ struct Configuration: Equatable {
   }
 
   static let keys = [
-    "state-dir", "run-dir", "socket", "log-level", "workers", "spin-us", "nap-us", "docker-plugin", "metrics",
+    "state-dir", "run-dir", "socket", "log-level", "workers", "spin-us", "nap-us", "tunnel-segmentation",
+    "docker-plugin", "metrics",
   ]
 
   /// Sets one key. `origin` says where the value stands, for the refusal.
@@ -82,6 +85,12 @@ struct Configuration: Equatable {
     case "workers": workers = try Self.number(value, in: Self.workerRange, origin)
     case "spin-us": spinMicroseconds = try Self.number(value, in: Self.waitMicrosecondsRange, origin)
     case "nap-us": napMicroseconds = try Self.number(value, in: Self.waitMicrosecondsRange, origin)
+    case "tunnel-segmentation":
+      guard let segmentation = TunnelSegmentation(rawValue: value) else {
+        let known = TunnelSegmentation.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ControlError(.invalid, "\(origin): no such segmentation \(value): there are \(known)")
+      }
+      tunnelSegmentation = segmentation
     case "docker-plugin": dockerPlugin = isOff(value) ? .off : .path(try Self.socketPath(value, origin))
     case "metrics":
       guard isOff(value) else {
@@ -188,6 +197,7 @@ extension Configuration: CustomStringConvertible {
     workers: \(workers)
     spin-us: \(spinMicroseconds)
     nap-us: \(napMicroseconds)
+    tunnel-segmentation: \(tunnelSegmentation.rawValue)
     \(dockerPluginLine)
 
     """

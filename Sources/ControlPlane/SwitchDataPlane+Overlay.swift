@@ -1,0 +1,26 @@
+import ControlModel
+import LinuxIO
+import SystemCalls
+
+extension SwitchDataPlane {
+  public func addCarrier(queues: consuming FileDescriptorGroup, port: UInt16) throws(ControlError) -> DataPlanePort {
+    let handle: PortHandle
+    do throws(Errno) {
+      handle = try fabric.addCarrier(queues: queues, port: port)
+    } catch {
+      throw ControlError(error)
+    }
+    return remember(handle, network: nil)
+  }
+
+  public func addRemote(
+    _ remote: DataPlaneRemote, by carrier: DataPlanePort, to network: DataPlaneNetwork
+  ) throws(ControlError) -> DataPlanePort {
+    let options = RemoteOptions(
+      local: remote.local, remote: remote.remote, port: remote.port, vni: remote.vni, timeToLive: remote.timeToLive,
+      trafficClass: remote.trafficClass, learns: remote.learns)
+    let (carrier, handle) = (try handle(carrier), try handle(network))
+    return remember(
+      try controlled { () throws(Errno) in try fabric.addRemote(options, by: carrier, to: handle) }, network: network)
+  }
+}

@@ -1,0 +1,144 @@
+import ControlModel
+import Testing
+
+extension SystemTests {
+  @Suite("Networks span hosts by VXLAN")
+  struct Overlay {
+    private static let megabyte = 1 << 20
+
+    private func withOverlay(
+      _ peer: OverlayBed.Peer, overIPv6: Bool = false, mtu: Int = 1500, offloads: Bool = true, workers: Int? = nil,
+      options: String = "", _ body: (OverlayBed) throws -> Void
+    ) throws {
+      try withTestbed { testbed in
+        try body(
+          OverlayBed(
+            testbed, peer, overIPv6: overIPv6, mtu: mtu, offloads: offloads, workers: workers, options: options))
+      }
+    }
+
+    /// Frames that came by the tunnel and left by it, and none that was lost.
+    private func expectConservation(_ bed: OverlayBed) throws {
+      for daemon in [bed.daemon, bed.other].compactMap(\.self) {
+        try eventually("what came in has gone out or been counted") {
+          let statistics = try daemon.statistics("lab")
+          let drops = statistics.drops.values.reduce(0, +)
+          return statistics.rxFrames + statistics.floodedCopies == statistics.txFrames + drops
+        }
+      }
+    }
+
+    @Test(
+      "ping, TCP and UDP, both ways, over both families", arguments: OverlayBed.Peer.allCases, [false, true])
+    func traffic(peer: OverlayBed.Peer, overIPv6: Bool) throws {
+      try withOverlay(peer, overIPv6: overIPv6) { bed in
+        let (a, b) = (bed.containers[0], bed.containers[1])
+        for (from, address) in [(a, OverlayBed.containers[1]), (b, OverlayBed.containers[0])] {
+          #expect(try from.answering([address.ipv4, address.ipv6]) == [address.ipv4, address.ipv6])
+        }
+        for (from, to, address) in [(a, b, OverlayBed.containers[1]), (b, a, OverlayBed.containers[0])] {
+          for target in [address.ipv4, address.ipv6] {
+            let bytes = 20 * Self.megabyte
+            let end = try Transfer(bytes: bytes, from: from, to: to, at: target).end()
+            #expect(end.sent == end.received && end.received.hasPrefix("done \(bytes) "))
+            #expect(try verifyDatagrams(5_000, from: from, to: to, at: target).lost == 0)
+          }
+        }
+        try expectConservation(bed)
+      }
+    }
+
+    @Test("bulk crosses in one piece", arguments: workerCounts)
+    func onePiece(workers: Int) throws {
+      try withOverlay(.martlet, workers: workers) { bed in
+        let end = try Transfer(
+          bytes: 50 * Self.megabyte, from: bed.containers[0], to: bed.containers[1], at: OverlayBed.containers[1].ipv4
+        ).end()
+        #expect(end.sent == end.received)
+        let counters = try bed.daemon.endpoint(of: bed.containers[0], on: "lab").counters
+        #expect(counters.rxBytes / counters.rxFrames > 4 * 1500)
+        let wire = try bed.hosts[1].link(OverlayBed.wire).statistics.rx
+        #expect(wire.bytes / wire.packets > 4 * 1500)
+      }
+    }
+
+    @Test(
+      "a wire that takes single packets only, checksums summed", arguments: OverlayBed.Peer.allCases,
+      ["", "udpcsum udp6zerocsumtx"])
+    func plainCard(peer: OverlayBed.Peer, options: String) throws {
+      try withOverlay(peer, offloads: false, options: options) { bed in
+        for (from, to) in [(0, 1), (1, 0)] {
+          let end = try Transfer(
+            bytes: 20 * Self.megabyte, from: bed.containers[from], to: bed.containers[to],
+            at: OverlayBed.containers[to].ipv4
+          ).end()
+          #expect(end.sent == end.received)
+        }
+        try expectConservation(bed)
+      }
+    }
+
+    @Test("jumbo frames", arguments: OverlayBed.Peer.allCases)
+    func jumbo(peer: OverlayBed.Peer) throws {
+      try withOverlay(peer, mtu: 9000) { bed in
+        #expect(try bed.containers[0].link().mtu == 8950)
+        let target = OverlayBed.containers[1].ipv4
+        #expect(try bed.containers[0].reaches(target, options: "-s", "8922", "-M", "do"))
+        #expect(try verifyDatagrams(5_000, from: bed.containers[0], to: bed.containers[1], at: target).lost == 0)
+      }
+    }
+
+    @Test("what the other side sends is learned at its VTEP")
+    func learning() throws {
+      try withOverlay(.kernel) { bed in
+        #expect(try bed.containers[0].reaches(OverlayBed.containers[1].ipv4))
+        let mac = try bed.containers[1].link().address
+        let entry = try bed.daemon.forwardingEntries("lab").first { $0.mac == mac }
+        #expect(entry?.port.kind == "vtep" && entry?.port.address == bed.underlay[1])
+      }
+    }
+
+    @Test("a frame of another VNI, or of a stranger, goes nowhere and is counted")
+    func strangers() throws {
+      try withOverlay(.kernel) { bed in
+        try bed.hosts[1].batch(
+          "link add vx1 type vxlan id 43 local \(bed.underlay[1]) remote \(bed.underlay[0]) dstport 4789",
+          "link set vx1 up", "address add 10.43.0.2/24 dev vx1")
+        #expect(try !bed.hosts[1].reaches("10.43.0.1"))
+        try bed.daemon.martlet("overlay", "peer", "rm", "lab", bed.underlay[1])
+        try bed.daemon.martlet("overlay", "peer", "add", "lab", "192.0.2.77")
+        #expect(try !bed.containers[1].reaches(OverlayBed.containers[0].ipv4))
+        struct Shown: Decodable {
+          struct Counters: Decodable { var drops: [String: Int] }
+          var counters: Counters
+        }
+        let drops = try bed.daemon.ask([Shown].self, "overlay", "show", "lab")[0].counters.drops
+        #expect(drops["vxlan_unknown_vni", default: 0] > 0)
+        #expect(drops["vxlan_unknown_vtep", default: 0] > 0)
+      }
+    }
+
+    @Test("a daemon that comes back, after kill -9 too, goes on", arguments: [15, 9] as [Int32])
+    func restart(signal: Int32) throws {
+      try withOverlay(.kernel) { bed in
+        let target = OverlayBed.containers[1].ipv4
+        #expect(try bed.containers[0].reaches(target))
+        _ = try bed.daemon.end(by: signal)
+        try bed.daemon.start()
+        try eventually("the overlay carries again") { try bed.containers[0].reaches(target) }
+      }
+    }
+
+    @Test("nothing is left behind")
+    func unset() throws {
+      try withOverlay(.kernel) { bed in
+        let names = try bed.hosts[0].linkNames()
+        #expect(names.contains { $0.hasPrefix("mtv") })
+        try bed.daemon.martlet("overlay", "unset", "lab")
+        #expect(try Set(bed.hosts[0].linkNames()) == ["lo", OverlayBed.wire])
+        #expect(try bed.hosts[0].run("tc", "qdisc", "show", "dev", OverlayBed.wire).contains("clsact") == false)
+        #expect(try !bed.containers[0].reaches(OverlayBed.containers[1].ipv4))
+      }
+    }
+  }
+}
