@@ -5,9 +5,8 @@ import NIOHTTP1
 extension Router {
   /// The whole API. docs/openapi.yaml describes exactly these routes; a test compares the two.
   static let v1 = Router(
-    routes: networkRoutes + portRoutes + forwardingRoutes + sandboxRoutes + endpointRoutes + publicationRoutes
-      + uplinkRoutes
-      + sessionRoutes + daemonRoutes)
+    routes: networkRoutes + portRoutes + overlayRoutes + forwardingRoutes + sandboxRoutes + endpointRoutes
+      + publicationRoutes + uplinkRoutes + sessionRoutes + daemonRoutes)
 
   private static let networkRoutes: [Route] = [
     Route(.POST, "/v1/networks") { request, service throws(ControlError) in
@@ -52,6 +51,31 @@ extension Router {
     Route(.GET, "/v1/ports", query: ["network"]) { request, service throws(ControlError) in
       try .json(service.ports(network: request.query["network"]))
     },
+  ]
+
+  private static let overlayRoutes: [Route] = [
+    Route(.PUT, "/v1/networks/{name}/overlay") { request, service throws(ControlError) in
+      try .json(service.setOverlay(network: request.captures[0], request.decoded()))
+    },
+    Route(.GET, "/v1/networks/{name}/overlay") { request, service throws(ControlError) in
+      try .json(service.overlay(network: request.captures[0]))
+    },
+    Route(.DELETE, "/v1/networks/{name}/overlay") { request, service throws(ControlError) in
+      try service.unsetOverlay(network: request.captures[0])
+      return .done
+    },
+    Route(.POST, "/v1/networks/{name}/overlay/peers") { request, service throws(ControlError) in
+      try service.addOverlayPeer(network: request.captures[0], request.decoded())
+      return .done
+    },
+    Route(.GET, "/v1/networks/{name}/overlay/peers") { request, service throws(ControlError) in
+      try .json(service.overlayPeers(network: request.captures[0]))
+    },
+    Route(.DELETE, "/v1/networks/{name}/overlay/peers/{address}") { request, service throws(ControlError) in
+      try service.removeOverlayPeer(network: request.captures[0], address: request.captures[1])
+      return .done
+    },
+    Route(.GET, "/v1/overlays") { _, service throws(ControlError) in try .json(service.overlays()) },
   ]
 
   private static let forwardingRoutes: [Route] = [

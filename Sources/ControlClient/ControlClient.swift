@@ -145,6 +145,26 @@ extension ControlClient {
     try get("/v1/ports" + (network.map { "?network=\(Self.segment($0))" } ?? ""))
   }
 
+  public func setOverlay(network: String, _ request: OverlayRequest) throws(ControlError) -> Overlay {
+    try call("PUT", "/v1/networks/\(Self.segment(network))/overlay", request)
+  }
+  public func overlay(network: String) throws(ControlError) -> Overlay {
+    try get("/v1/networks/\(Self.segment(network))/overlay")
+  }
+  public func overlays() throws(ControlError) -> [Overlay] { try get("/v1/overlays") }
+  public func unsetOverlay(network: String) throws(ControlError) {
+    try send("DELETE", "/v1/networks/\(Self.segment(network))/overlay", body: nil)
+  }
+  public func addOverlayPeer(network: String, _ request: OverlayPeerRequest) throws(ControlError) {
+    try send("POST", "/v1/networks/\(Self.segment(network))/overlay/peers", body: try encode(request))
+  }
+  public func removeOverlayPeer(network: String, address: String) throws(ControlError) {
+    try send("DELETE", "/v1/networks/\(Self.segment(network))/overlay/peers/\(Self.segment(address))", body: nil)
+  }
+  public func overlayPeers(network: String) throws(ControlError) -> [OverlayPeer] {
+    try get("/v1/networks/\(Self.segment(network))/overlay/peers")
+  }
+
   public func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication] {
     try call("POST", "/v1/endpoints/\(Self.segment(endpoint))/publish", request)
   }

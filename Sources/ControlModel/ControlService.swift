@@ -36,6 +36,19 @@ public protocol ControlService: Sendable {
   /// Of one network, or of all.
   func ports(network: String?) throws(ControlError) -> [InterfacePort]
 
+  /// Joins a network to those of other hosts by VXLAN, or changes how.
+  func setOverlay(network: String, _ request: OverlayRequest) throws(ControlError) -> Overlay
+  /// `notFound` where none is set.
+  func overlay(network: String) throws(ControlError) -> Overlay
+  func overlays() throws(ControlError) -> [Overlay]
+  /// Once more is no error.
+  func unsetOverlay(network: String) throws(ControlError)
+  /// Once more is no error.
+  func addOverlayPeer(network: String, _ request: OverlayPeerRequest) throws(ControlError)
+  /// `notFound` where it is no peer. Static entries of the MAC table that lead there go with it.
+  func removeOverlayPeer(network: String, address: String) throws(ControlError)
+  func overlayPeers(network: String) throws(ControlError) -> [OverlayPeer]
+
   /// Publishes ports of an endpoint: all of them, or none. What was published, with the host's ports that were chosen.
   func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication]
   /// Withdraws what matches each of the ports: all of it, or nothing. `notFound` where a port is not published.
@@ -61,7 +74,7 @@ public protocol ControlService: Sendable {
   func forwardingEntries(network: String) throws(ControlError) -> [ForwardingEntry]
   func addForwardingEntry(network: String, _ request: ForwardingEntryRequest) throws(ControlError)
   func removeForwardingEntry(network: String, mac: String) throws(ControlError)
-  /// Forgets learned entries: all, or those of one port (an endpoint's id, an interface or `gateway`).
+  /// Forgets learned entries: all, or those of one port (an endpoint's id, an interface, `gateway` or `vtep=ADDRESS`).
   func flushForwardingEntries(network: String, port: String?) throws(ControlError)
 
   func statistics(network: String?) throws(ControlError) -> Statistics

@@ -32,7 +32,7 @@ public struct ForwardingEntry: Codable, Sendable, Equatable {
 }
 
 /// What `fdb add` asks for: `POST /v1/networks/{network}/fdb`. `port` is an endpoint's id, a unique prefix of one,
-/// the name of an attached interface, or `gateway`.
+/// the name of an attached interface, `gateway`, or `vtep=ADDRESS`.
 public struct ForwardingEntryRequest: Codable, Sendable, Equatable {
   public var mac: String
   public var port: String
@@ -41,16 +41,16 @@ public struct ForwardingEntryRequest: Codable, Sendable, Equatable {
 
 /// What `fdb flush` asks for: `POST /v1/networks/{network}/fdb/flush`. Without a port: all learned entries.
 public struct ForwardingFlush: Codable, Sendable, Equatable {
-  /// An endpoint's id, a unique prefix of one, the name of an attached interface, or `gateway`.
+  /// An endpoint's id, a unique prefix of one, the name of an attached interface, `gateway`, or `vtep=ADDRESS`.
   public var port: String?
   public init(port: String? = nil) { self.port = port }
 }
 
 /// A port's counters, as `stats` shows them.
 public struct PortStatistics: Codable, Sendable, Equatable {
-  /// endpoint, interface or gateway.
+  /// endpoint, interface, gateway or vtep.
   public var kind: String
-  /// The endpoint's id, or the interface.
+  /// The endpoint's id, the interface, or the VTEP's address.
   public var name: String
   public var sandbox: String?
   public var interface: String

@@ -1,7 +1,7 @@
 /// What `network create` asks for: `POST /v1/networks`. Absent fields take the defaults that `Network` then shows.
 public struct NetworkRequest: Codable, Sendable, Equatable {
   public var name: String
-  /// bridge (the default), macvlan, ipvlan, none or host.
+  /// bridge (the default), overlay, macvlan, ipvlan, none or host.
   public var driver: String?
   /// CIDRs, at most one a family. Empty: the next free default pool.
   public var subnets: [String]?
@@ -88,6 +88,8 @@ public struct Network: Codable, Sendable, Equatable {
   public var gatewayInterface: String?
   /// The interface of the daemon's namespace that leads to the LAN, with the drivers macvlan and ipvlan.
   public var parent: String?
+  /// What joins it to other hosts; absent: nothing does.
+  public var overlay: Overlay?
   public var labels: [String: String]
   public var options: [String: String]
   /// RFC 3339, UTC.
@@ -99,7 +101,8 @@ public struct Network: Codable, Sendable, Equatable {
   public init(
     id: String, name: String, driver: String, subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int,
     fdbLimit: Int,
-    gatewayMode: String, gatewayInterface: String?, parent: String? = nil, labels: [String: String],
+    gatewayMode: String, gatewayInterface: String?, parent: String? = nil, overlay: Overlay? = nil,
+    labels: [String: String],
     options: [String: String],
     created: String,
     endpoints: [Endpoint], ports: [InterfacePort]
@@ -115,6 +118,7 @@ public struct Network: Codable, Sendable, Equatable {
     self.gatewayMode = gatewayMode
     self.gatewayInterface = gatewayInterface
     self.parent = parent
+    self.overlay = overlay
     self.labels = labels
     self.options = options
     self.created = created
@@ -128,7 +132,7 @@ public struct Network: Codable, Sendable, Equatable {
     case fdbLimit = "fdb_limit"
     case gatewayMode = "gateway_mode"
     case gatewayInterface = "gateway_interface"
-    case parent, labels, options, created, endpoints, ports
+    case parent, overlay, labels, options, created, endpoints, ports
   }
 }
 

@@ -71,7 +71,9 @@ public final class ControlPlane: ControlService {
     events.taken(event)
     unlessStopped { controller in
       switch event {
-      case .configuration: controller.watchUplink()
+      case .configuration:
+        controller.watchUplink()
+        controller.watchOverlays()
       case .neighbour(let address, let link): controller.neighbourChanged(address, link: link)
       case .needed(let address): controller.neighbourNeeded(address)
       }
@@ -213,6 +215,38 @@ public final class ControlPlane: ControlService {
 
   public func ports(network: String?) throws(ControlError) -> [InterfacePort] {
     try locked { controller throws(ControlError) in try controller.ports(network: network) }
+  }
+
+  // MARK: Overlays
+
+  public func setOverlay(network: String, _ request: OverlayRequest) throws(ControlError) -> Overlay {
+    try locked { controller throws(ControlError) in try controller.setOverlay(network: network, request) }
+  }
+
+  public func overlay(network: String) throws(ControlError) -> Overlay {
+    try locked { controller throws(ControlError) in try controller.overlay(network: network) }
+  }
+
+  public func overlays() throws(ControlError) -> [Overlay] {
+    try locked { controller throws(ControlError) in try controller.overlays() }
+  }
+
+  public func unsetOverlay(network: String) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.unsetOverlay(network: network) }
+  }
+
+  public func addOverlayPeer(network: String, _ request: OverlayPeerRequest) throws(ControlError) {
+    try locked { controller throws(ControlError) in try controller.addOverlayPeer(network: network, request) }
+  }
+
+  public func removeOverlayPeer(network: String, address: String) throws(ControlError) {
+    try locked { controller throws(ControlError) in
+      try controller.removeOverlayPeer(network: network, address: address)
+    }
+  }
+
+  public func overlayPeers(network: String) throws(ControlError) -> [OverlayPeer] {
+    try locked { controller throws(ControlError) in try controller.overlayPeers(network: network) }
   }
 
   // MARK: Published ports

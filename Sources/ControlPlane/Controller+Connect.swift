@@ -171,7 +171,9 @@ extension Controller {
     guard let handle = dataPlaneNetworks[network.id] else {
       throw ControlError(.system, "network \(network.name) has no switch: the log says why")
     }
-    let settings = LinkSettings(mac: mac(of: endpoint, on: network), mtu: endpoint.mtu ?? network.mtu)
+    let settings = LinkSettings(
+      mac: mac(of: endpoint, on: network), mtu: endpoint.mtu ?? network.mtu,
+      segmentedFrameBytesMax: try segmentedFrameBytesMax(on: network))
     let tap = try host.makeTAP(
       name, alias: InterfaceMark.endpoint(endpoint.id), settings, queues: dataPlane.queuesPerPort, in: namespace)
     rollback.add("remove interface of \(endpoint.id)") { [self] () throws(ControlError) in

@@ -5,6 +5,16 @@ extension Controller {
   /// The word for the gateway's port where a port is named.
   static let gatewayPortName = "gateway"
   static let interfacePortKind = "interface"
+  static let vtepKind = "vtep"
+  private static let vtepPrefix = vtepKind + "="
+
+  /// A port as it was named, and what a static entry keeps of it.
+  private struct NamedPort {
+    var port: DataPlanePort
+    var endpoint: String?
+    var interface: String?
+    var vtep: IPAddress?
+  }
 
   /// The network and its switch, for what only a switch has.
   private func networkWithSwitch(_ name: String) throws(ControlError) -> (NetworkRecord, DataPlaneNetwork) {
@@ -43,24 +53,35 @@ extension Controller {
       guard let attached = interfacePorts[record.interface] else { continue }
       ports[attached.port] = ForwardingPort(kind: Self.interfacePortKind, interface: record.interface)
     }
+    for (address, told) in raisedOverlays[network.id]?.remotes ?? [:] {
+      ports[told.port] = ForwardingPort(kind: Self.vtepKind, address: address.description)
+    }
     return ports
   }
 
-  /// A port by `gateway`, by its interface, or by the id of an endpoint. Neither endpoint nor interface: the gateway's.
-  private func port(
-    _ name: String, of network: NetworkRecord
-  ) throws(ControlError) -> (port: DataPlanePort, endpoint: String?, interface: String?) {
+  /// A port by `gateway`, by `vtep=ADDRESS`, by its interface, or by the id of an endpoint.
+  private func port(_ name: String, of network: NetworkRecord) throws(ControlError) -> NamedPort {
     if name == Self.gatewayPortName {
       guard let port = gatewayPorts[network.id] else {
         throw ControlError(.notFound, "network \(network.name) has no gateway port")
       }
-      return (port, nil, nil)
+      return NamedPort(port: port)
+    }
+    if name.hasPrefix(Self.vtepPrefix) {
+      let peer = try Self.peer(String(name.dropFirst(Self.vtepPrefix.count)))
+      if let told = raisedOverlays[network.id]?.remotes[peer] { return NamedPort(port: told.port, vtep: peer) }
+      guard try store.overlayPeers(ofNetwork: network.id).contains(peer) else {
+        throw ControlError(
+          .notFound, "\(peer) is no peer of network \(network.name): martlet overlay peer add \(network.name) \(peer)")
+      }
+      throw ControlError(
+        .conflict, "the overlay of network \(network.name) is down: martlet overlay show \(network.name) says why")
     }
     if let record = try store.interfacePort(name), record.networkId == network.id {
       guard let attached = interfacePorts[name] else {
         throw ControlError(.conflict, "interface \(name) is missing or down: martlet port ls says which")
       }
-      return (attached.port, nil, name)
+      return NamedPort(port: attached.port, interface: name)
     }
     let endpoint = try store.endpoint(name)
     guard endpoint.networkId == network.id else {
@@ -69,7 +90,7 @@ extension Controller {
     guard let port = endpointPorts[endpoint.id] else {
       throw ControlError(.conflict, "endpoint \(Identifier.short(endpoint.id)) is down")
     }
-    return (port, endpoint.id, nil)
+    return NamedPort(port: port, endpoint: endpoint.id)
   }
 
   private static func mac(_ text: String) throws(ControlError) -> MACAddress {
@@ -91,19 +112,20 @@ extension Controller {
     let (network, handle) = try networkWithSwitch(name)
     try checkHasFreeTable(network)
     let mac = try Self.mac(request.mac)
-    let (port, endpoint, interface) = try port(request.port, of: network)
+    let named = try port(request.port, of: network)
     let kept = try store.staticEntries(ofNetwork: network.id)
     guard kept.count < network.fdbLimit || kept.contains(where: { $0.mac == mac }) else {
       throw ControlError(
         .exhausted, "network \(network.name) has \(kept.count) static entries, as many as its MAC table takes")
     }
     try change { rollback throws(ControlError) in
-      try dataPlane.addForwardingEntry(mac, port: port)
+      try dataPlane.addForwardingEntry(mac, port: named.port)
       rollback.add("remove the entry of \(mac)") { [dataPlane] () throws(ControlError) in
         _ = try dataPlane.removeForwardingEntry(mac, network: handle)
       }
       try store.replace(
-        StaticEntryRecord(networkId: network.id, mac: mac, endpointId: endpoint, interface: interface))
+        StaticEntryRecord(
+          networkId: network.id, mac: mac, endpointId: named.endpoint, interface: named.interface, vtep: named.vtep))
     }
   }
 
@@ -168,6 +190,13 @@ extension Controller {
         PortStatistics(
           kind: Self.interfacePortKind, name: record.interface, sandbox: nil, interface: record.interface,
           counters: dataPlane.counters(attached.port)))
+    }
+    guard let told = raisedOverlays[network.id] else { return ports }
+    for (address, remote) in told.remotes.sorted(by: { $0.key.bits < $1.key.bits }) {
+      ports.append(
+        PortStatistics(
+          kind: Self.vtepKind, name: address.description, sandbox: nil, interface: told.vtep.carrier,
+          counters: dataPlane.counters(remote.port)))
     }
     return ports
   }

@@ -20,7 +20,9 @@ extension Controller {
       gatewayPorts[network.id] = nil
       try dataPlane.removePort(port)
     }
-    try host.configure(interface, LinkSettings(mac: network.gatewayMac, mtu: network.mtu), in: host.own)
+    let settings = LinkSettings(
+      mac: network.gatewayMac, mtu: network.mtu, segmentedFrameBytesMax: try segmentedFrameBytesMax(on: network))
+    try host.configure(interface, settings, in: host.own)
     // Before the addresses: from the first moment on, nothing crosses from network to network.
     if let barrier = try barrier(network) {
       rollback.add("lower the barrier of \(interface)") { [host] () throws(ControlError) in

@@ -185,7 +185,7 @@ extension Controller {
       try raisePort(record, link, &rollback)
     }
     portTroubles[record.interface] = nil
-    restoreStaticEntries(of: network, interface: link.name)
+    restoreStaticEntries(of: network) { $0.interface == link.name }
     logger.info("interface \(link.name) is back on network \(network.name)")
   }
 

@@ -24,6 +24,8 @@ extension Controller {
       watchPorts()
     } else if parents.values.contains(where: { $0.port == port }) {
       watchParents()
+    } else if let vtep = carriers.first(where: { $0.value.port == port })?.key {
+      carrierLost(vtep)
     } else if uplink?.port == port {
       watchUplink()
     }
@@ -36,6 +38,7 @@ extension Controller {
     watchParents()
     usedPortsAge += 1
     watchUplink()
+    watchOverlays()
     retryPublications()
     receiveArriving()
     watchNames()

@@ -19,22 +19,27 @@ extension Controller {
     let plan = try NetworkPlan(
       request, engineID: engineID, uplink: uplinkRecord?.interface, inUse: inUse, created: Self.now(),
       ula: store.ulaPrefix)
-    let (network, parent) = try placed(plan.network, isMTUGiven: plan.isMTUGiven)
+    var (network, parent) = try placed(plan.network, isMTUGiven: plan.isMTUGiven)
+    let overlay = try plan.overlay.map { overlay throws(ControlError) in try placed(overlay, on: network) }
+    if let overlay { network.mtu = try mtu(of: network, isGiven: plan.isMTUGiven, in: overlay) }
     if network.mtu < Limits.ipv6MTUMinimum, plan.subnets.contains(where: \.isIpv6) {
-      throw ControlError(
-        .invalid, "MTU \(network.mtu) of \(network.parent ?? ""): IPv6 needs at least \(Limits.ipv6MTUMinimum)")
+      let way = overlay?.underlay.name ?? network.parent ?? ""
+      throw ControlError(.invalid, "MTU \(network.mtu) by \(way): IPv6 needs at least \(Limits.ipv6MTUMinimum)")
     }
     if !network.driver.hasSwitch, let other = networks.first(where: { $0.driver == network.driver }) {
       throw ControlError(.conflict, "network \(other.name) is the one of the driver \(network.driver.rawValue) already")
     }
     if let interface = network.gatewayInterface { try checkGatewayInterface(interface) }
     try checkOutbound(network)
-    try change { rollback throws(ControlError) in
-      try store.insert(network, subnets: plan.subnets)
+    try change { [network] rollback throws(ControlError) in
+      try store.insert(network, subnets: plan.subnets, overlay: overlay?.record)
       rollback.add("forget network \(network.name)") { [store] () throws(ControlError) in
         try store.deleteNetwork(network.id)
       }
       if network.driver.hasSwitch { try raiseSwitch(network, &rollback) }
+      if let overlay {
+        try moveOverlay(of: network, from: nil, to: AskedOverlay(record: overlay.record, peers: []), &rollback)
+      }
       try refreshNames(of: network)
       if let parent { try raiseParent(network, parent, &rollback) }
       try store.setNetwork(network.id, state: .settled)
@@ -58,6 +63,21 @@ extension Controller {
       network.sharedMac = parent?.mac ?? .randomLocal(using: &generator)
     }
     return (network, parent)
+  }
+
+  /// The most that fits, where none was asked for.
+  private func mtu(
+    of network: NetworkRecord, isGiven: Bool, in overlay: (record: OverlayRecord, underlay: HostLink)
+  ) throws(ControlError) -> Int {
+    let most = Self.mtuMax(overlay.record, by: overlay.underlay)
+    guard isGiven else {
+      return try NetworkPlan.check(most, in: Limits.mtu, "MTU by interface \(overlay.underlay.name)")
+    }
+    guard network.mtu <= most else {
+      throw ControlError(
+        .invalid, "MTU \(network.mtu): by interface \(overlay.underlay.name) \(most) fits, with what encapsulates it")
+    }
+    return network.mtu
   }
 
   /// What a new network's subnets must not overlap. The host's own way to the LAN is no obstacle to a network on the LAN.
@@ -112,6 +132,7 @@ extension Controller {
     try lowerGateway(network)
     try lowerParent(network)
     parentTroubles[network.id] = nil
+    try converge(network, to: nil)
     if let handle = dataPlaneNetworks[network.id] {
       try dataPlane.removeNetwork(handle)
       dataPlaneNetworks[network.id] = nil
@@ -160,7 +181,7 @@ extension Controller {
     try self.change { rollback throws(ControlError) in
       // The switch takes the larger frames before an interface may send them, and the smaller ones after.
       if new.mtu >= old.mtu { try changeSwitch(from: old, to: new, &rollback) }
-      if new.mtu != old.mtu { try changeMTU(from: old, to: new, &rollback) }
+      if new.mtu != old.mtu { try changeInterfaces(from: (old.mtu, nil), to: (new.mtu, nil), of: old, &rollback) }
       if new.mtu < old.mtu { try changeSwitch(from: old, to: new, &rollback) }
       if new.gatewayMode != old.gatewayMode { try changeGatewayMode(from: old, to: new, &rollback) }
       try store.update(new)
@@ -187,28 +208,34 @@ extension Controller {
     }
     if let mtu = change.mtu {
       new.mtu = try NetworkPlan.check(mtu, in: Limits.mtu, "MTU")
-      if mtu < Limits.ipv6MTUMinimum, try store.subnets(ofNetwork: old.id).contains(where: \.isIpv6) {
-        throw ControlError(
-          .invalid, "MTU \(mtu): network \(old.name) has IPv6, which needs at least \(Limits.ipv6MTUMinimum)")
-      }
-      if let larger = try store.endpoints(ofNetwork: old.id).first(where: { ($0.mtu ?? 0) > mtu }) {
-        throw ControlError(
-          .conflict,
-          "MTU \(mtu): endpoint \(Identifier.short(larger.id)) was given MTU \(larger.mtu!): disconnect it first")
-      }
-      var interfaces = Set(try store.interfacePorts(ofNetwork: old.id).map(\.interface))
-      if let parent = old.parent { interfaces.insert(parent) }
-      if !interfaces.isEmpty,
-        let smaller = try host.links(in: host.own).first(where: { interfaces.contains($0.name) && $0.mtu < mtu })
-      {
-        throw ControlError(
-          .conflict, "MTU \(mtu): interface \(smaller.name) has \(smaller.mtu): ip link set \(smaller.name) mtu \(mtu)")
-      }
+      try checkMTU(mtu, of: old)
+      try checkOverlayMTU(mtu, of: old)
     }
     return new
   }
 
-  private func changeSwitch(
+  /// Refuses what does not fit the network's subnets, endpoints or interfaces.
+  func checkMTU(_ mtu: Int, of old: NetworkRecord) throws(ControlError) {
+    if mtu < Limits.ipv6MTUMinimum, try store.subnets(ofNetwork: old.id).contains(where: \.isIpv6) {
+      throw ControlError(
+        .invalid, "MTU \(mtu): network \(old.name) has IPv6, which needs at least \(Limits.ipv6MTUMinimum)")
+    }
+    if let larger = try store.endpoints(ofNetwork: old.id).first(where: { ($0.mtu ?? 0) > mtu }) {
+      throw ControlError(
+        .conflict,
+        "MTU \(mtu): endpoint \(Identifier.short(larger.id)) was given MTU \(larger.mtu!): disconnect it first")
+    }
+    var interfaces = Set(try store.interfacePorts(ofNetwork: old.id).map(\.interface))
+    if let parent = old.parent { interfaces.insert(parent) }
+    if !interfaces.isEmpty,
+      let smaller = try host.links(in: host.own).first(where: { interfaces.contains($0.name) && $0.mtu < mtu })
+    {
+      throw ControlError(
+        .conflict, "MTU \(mtu): interface \(smaller.name) has \(smaller.mtu): ip link set \(smaller.name) mtu \(mtu)")
+    }
+  }
+
+  func changeSwitch(
     from old: NetworkRecord, to new: NetworkRecord, _ rollback: inout Rollback
   ) throws(ControlError) {
     guard old.dataPlaneOptions != new.dataPlaneOptions, let handle = dataPlaneNetworks[old.id] else { return }
@@ -218,23 +245,28 @@ extension Controller {
     }
   }
 
-  /// Of the gateway's interface, and of those of endpoints that were given no MTU of their own.
-  private func changeMTU(
-    from old: NetworkRecord, to new: NetworkRecord, _ rollback: inout Rollback
+  /// The gateway's, and those of endpoints: the MTU of those that were given none of their own, and what senders may leave segmented;
+  /// nil: stays as it is.
+  func changeInterfaces(
+    from old: (mtu: Int, segmented: Int?), to new: (mtu: Int, segmented: Int?), of network: NetworkRecord,
+    _ rollback: inout Rollback
   ) throws(ControlError) {
-    var interfaces: [(name: String, namespace: NamespaceReference)] = []
-    if gatewayPorts[old.id] != nil { interfaces.append((old.gatewayInterface!, host.own)) }
-    for endpoint in try store.endpoints(ofNetwork: old.id)
-    where endpoint.mtu == nil && endpointPorts[endpoint.id] != nil {
+    if old == new { return }
+    var interfaces: [(name: String, mtu: Int?, namespace: NamespaceReference)] = []
+    if gatewayPorts[network.id] != nil { interfaces.append((network.gatewayInterface!, nil, host.own)) }
+    for endpoint in try store.endpoints(ofNetwork: network.id)
+    where (endpoint.mtu == nil || new.segmented != nil) && endpointPorts[endpoint.id] != nil {
       guard let sandbox = try store.sandbox(id: endpoint.sandboxId), let namespace = try namespaceNow(of: sandbox),
         let link = try link(of: endpoint, in: namespace)
       else { continue }
-      interfaces.append((link.name, namespace))
+      interfaces.append((link.name, endpoint.mtu, namespace))
     }
-    for (name, namespace) in interfaces {
-      try host.configure(name, LinkSettings(mac: nil, mtu: new.mtu), in: namespace)
-      rollback.add("give \(name) its old MTU") { [host] () throws(ControlError) in
-        try host.configure(name, LinkSettings(mac: nil, mtu: old.mtu), in: namespace)
+    for (name, mtu, namespace) in interfaces {
+      let before = LinkSettings(mac: nil, mtu: mtu ?? old.mtu, segmentedFrameBytesMax: old.segmented)
+      let after = LinkSettings(mac: nil, mtu: mtu ?? new.mtu, segmentedFrameBytesMax: new.segmented)
+      try host.configure(name, after, in: namespace)
+      rollback.add("give \(name) its old settings") { [host] () throws(ControlError) in
+        try host.configure(name, before, in: namespace)
       }
     }
   }

@@ -10,6 +10,7 @@ extension Controller {
     restoreSessionSettings()
     uplinkRecord = try store.uplink()
     for network in try store.networks() where network.driver.hasSwitch { try restoreNetwork(network) }
+    try restoreOverlays()
     for endpoint in try store.endpoints() {
       attempt("restore endpoint \(endpoint.id)") { () throws(ControlError) in try restoreEndpoint(endpoint) }
     }
@@ -24,7 +25,8 @@ extension Controller {
       if let uplink { try host.endLingering(on: uplink.index) }
     }
     try restoreNames()
-    for network in try store.networks() { restoreStaticEntries(of: network) }
+    // Those of VTEPs came with their peers.
+    for network in try store.networks() { restoreStaticEntries(of: network) { $0.vtep == nil } }
     for sandbox in try store.sandboxes() {
       try removeIfImplicit(sandbox)
       if sandbox.inode != 0, try namespaceNow(of: sandbox) == nil {
@@ -107,11 +109,9 @@ extension Controller {
     }
   }
 
-  /// - Parameter interface: only those that point there.
-  func restoreStaticEntries(of network: NetworkRecord, interface: String? = nil) {
+  func restoreStaticEntries(of network: NetworkRecord, where isMeant: (StaticEntryRecord) -> Bool) {
     attempt("restore static entries of network \(network.name)") { () throws(ControlError) in
-      for entry in try store.staticEntries(ofNetwork: network.id)
-      where interface == nil || entry.interface == interface {
+      for entry in try store.staticEntries(ofNetwork: network.id) where isMeant(entry) {
         if let port = port(of: entry) { try dataPlane.addForwardingEntry(entry.mac, port: port) }
       }
     }
@@ -138,6 +138,7 @@ extension Controller {
   private func removeOrphans() throws(ControlError) {
     let networks = try store.networks()
     var known = Set(networks.map { InterfaceMark.gateway(network: $0.id) })
+    known.formUnion(carriers.keys.map { InterfaceMark.carrier($0.carrier) })
     // An engine may not have moved them yet.
     known.formUnion(try store.endpoints().filter(\.isEngines).map { InterfaceMark.endpoint($0.id) })
     for link in try host.links(in: host.own)

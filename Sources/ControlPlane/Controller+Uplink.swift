@@ -153,7 +153,8 @@ extension Controller {
       // The whole list of the host's sockets, so not with every sweep.
       (usedPorts, usedPortsAge) = (try host.usedPorts(), 0)
     }
-    let ports = try record.outboundPorts(beside: try host.localPortRange()).flatMap { $0.without(usedPorts) }
+    let taken = usedPorts.union(try store.overlays().map { UInt16($0.port) })
+    let ports = try record.outboundPorts(beside: try host.localPortRange()).flatMap { $0.without(taken) }
     return DataPlaneUplink(
       mac: link.mac ?? .zero, mtu: link.mtu,
       addresses: (uplink?.facts.addresses ?? formerSlots).assigned(to: record.external(of: present)),

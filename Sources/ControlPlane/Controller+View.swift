@@ -20,7 +20,7 @@ extension Controller {
       internal: network.isInternal, mtu: network.mtu, ageingSeconds: network.ageingSeconds, fdbLimit: network.fdbLimit,
       gatewayMode: network.gatewayMode.rawValue,
       gatewayInterface: network.gatewayMode == .isolated ? nil : network.gatewayInterface, parent: network.parent,
-      labels: network.labels,
+      overlay: try overlayView(of: network), labels: network.labels,
       options: network.options, created: network.created, endpoints: endpoints,
       ports: isBare ? [] : try ports(of: network))
   }

@@ -43,6 +43,12 @@ final class Controller {
   /// By the endpoint's id: addresses that its interface was found to have, and those of them that nobody else has.
   var seenAddresses: [String: [IPAddress]] = [:]
   var followedAddresses: [String: [IPAddress]] = [:]
+  /// Of this host, by which networks reach others.
+  var carriers: [LocalVTEP: RaisedCarrier] = [:]
+  /// By the network's id.
+  var raisedOverlays: [String: RaisedOverlay] = [:]
+  /// By the network's id: why its overlay is not as asked for.
+  var overlayTroubles: [String: String] = [:]
   /// The uplink that is asked for; whether it is there, `uplink` tells.
   var uplinkRecord: UplinkRecord?
   var uplink: RaisedUplink?
@@ -129,4 +135,6 @@ enum InterfaceMark {
   static let prefix = "martlet "
   static func gateway(network id: String) -> String { prefix + "gateway " + id }
   static func endpoint(_ id: String) -> String { prefix + "endpoint " + id }
+  static let carrierPrefix = prefix + "carrier "
+  static func carrier(_ name: String) -> String { carrierPrefix + name }
 }

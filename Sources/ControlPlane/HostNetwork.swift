@@ -43,7 +43,18 @@ public struct HostLink: Equatable, Sendable {
 public struct LinkSettings: Equatable, Sendable {
   public var mac: MACAddress?
   public var mtu: Int
-  public init(mac: MACAddress?, mtu: Int) { (self.mac, self.mtu) = (mac, mtu) }
+  /// Of the longest frame that its sender may leave segmented (IFLA_GSO_MAX_SIZE, and for IPv4 IFLA_GSO_IPV4_MAX_SIZE); nil:
+  /// stays as it is.
+  public var segmentedFrameBytesMax: Int?
+  public init(mac: MACAddress?, mtu: Int, segmentedFrameBytesMax: Int? = nil) {
+    (self.mac, self.mtu, self.segmentedFrameBytesMax) = (mac, mtu, segmentedFrameBytesMax)
+  }
+
+  /// What the kernel gives: GSO_LEGACY_MAX_SIZE of linux/netdevice.h.
+  public static let segmentedFrameBytesDefault = 65_536
+  /// On a network with an overlay. One IP packet, of 65535 bytes at most, must hold the frame with all headers of a tunnel:
+  /// 150 bytes hold those, and the rest is rounded down.
+  public static let segmentedFrameBytesInTunnel = 65_000
 }
 
 /// What keeps the host from carrying frames between networks, whatever its ip_forward says.
@@ -62,7 +73,7 @@ public struct ForwardingBarrier: Equatable, Sendable {
 ///
 /// Calls come from one thread at a time, block it, and leave it in the network namespace it came in. Where a namespace is
 /// named, its inode is checked first: `notFound` means that it is gone. Removing what is gone already is no error.
-public protocol HostNetwork: HostUplink, HostPorts, HostParents, HostNames {
+public protocol HostNetwork: HostUplink, HostPorts, HostParents, HostOverlay, HostNames {
   /// The network namespace the daemon works in.
   var own: NamespaceReference { get }
   /// Takes the daemon's namespace for as long as this value lives. `conflict` where another daemon has it.

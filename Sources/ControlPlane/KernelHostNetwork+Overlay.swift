@@ -1,4 +1,5 @@
 import ControlModel
+import Glibc
 import LinuxIO
 import Netlink
 import SystemCalls
@@ -35,15 +36,17 @@ extension KernelHostNetwork {
         try socket.setLink(link.index, mtu: Self.carrierMTU, alias: alias)
         try socket.replaceRootQueueing(link: link.index, kind: "noqueue")
         try socket.setLink(link.index, up: true)
-        let way = try Underlay(
-          carrier: link.index, underlay: underlay.index, hasEthernet: underlay.isEthernet, local: local, port: port)
-        carriers.withLock { $0[name] = KernelCarrier(way) }
+        let carrier = KernelCarrier(
+          try Underlay(
+            carrier: link.index, underlay: underlay.index, hasEthernet: underlay.isEthernet, local: local, port: port))
+        carriers.withLock { $0[name] = carrier }
         return device.release()
       }
     } catch {
       try? lowerCarrier(name)
       if error.code == EADDRINUSE {
-        throw ControlError(.conflict, "UDP port \(port) is taken by a program of this host: end it, or choose another --port")
+        throw ControlError(
+          .conflict, "UDP port \(port) is taken by a program of this host: end it, or choose another --port")
       }
       throw ControlError(error)
     }

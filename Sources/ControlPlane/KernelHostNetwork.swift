@@ -136,7 +136,9 @@ public final class KernelHostNetwork: HostNetwork {
         let device = try TAPDevice(name: name, queues: queues, isNew: true)
         var socket = try RouteSocket()
         guard let link = try socket.link(named: name) else { throw Errno(ENODEV, "look up interface \(name)") }
-        try socket.setLink(link.index, mtu: settings.mtu, mac: settings.mac, alias: alias)
+        try socket.setLink(
+          link.index, mtu: settings.mtu, mac: settings.mac, alias: alias,
+          segmentedFrameBytesMax: settings.segmentedFrameBytesMax)
         try device.setPersistent(true)
         return device.release()
       }
@@ -171,7 +173,8 @@ public final class KernelHostNetwork: HostNetwork {
     _ name: String, _ settings: LinkSettings, in namespace: NamespaceReference
   ) throws(ControlError) {
     try withLink(name, in: namespace) { socket, link throws(Errno) in
-      try socket.setLink(link.index, mtu: settings.mtu, mac: settings.mac)
+      try socket.setLink(
+        link.index, mtu: settings.mtu, mac: settings.mac, segmentedFrameBytesMax: settings.segmentedFrameBytesMax)
     }
   }
 

@@ -142,7 +142,7 @@ extension NetworkPlan {
 
 extension Driver {
   /// Its networks have a switch, and their endpoints an interface.
-  var hasSwitch: Bool { self == .bridge || isOnLAN }
+  var hasSwitch: Bool { self == .bridge || self == .overlay || isOnLAN }
   var isOnLAN: Bool { self == .macvlan || self == .ipvlan }
 }
 

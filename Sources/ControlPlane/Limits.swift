@@ -49,6 +49,19 @@ public enum Limits {
   public static let ipv4PrefixMinimum = 8
   public static let ipv6PrefixMinimum = 32
 
+  /// Of VXLAN (RFC 7348, 5).
+  public static let vni = 0...0xFF_FFFF
+  /// Of those that nobody asked for. Below are the numbers that people give.
+  static let firstChosenVNI = 4096
+  /// IANA's for VXLAN (RFC 7348, 5).
+  public static let defaultOverlayPort = 4789
+  public static let overlayPorts = 1...65_535
+  public static let timeToLive = 1...255
+  /// As the kernel's net.ipv4.ip_default_ttl.
+  public static let defaultTimeToLive = 64
+  public static let trafficClass = 0...255
+  public static let peersPerNetwork = 1024
+
   /// Slots of the uplink's filter.
   public static let externalAddresses = 16
   /// Fewer ports than this are too few to translate with, so they must be asked for.

@@ -29,6 +29,7 @@ struct NetworkOptions {
   static func known(to driver: Driver) -> [String] {
     switch driver {
     case .bridge: ofBridge
+    case .overlay: ofBridge + OverlayPlan.keys
     case .macvlan: [mtuKey, interfacePrefixKey, namesKey, parentKey, macvlanModeKey]
     case .ipvlan: [mtuKey, interfacePrefixKey, namesKey, parentKey, ipvlanModeKey, ipvlanFlagKey]
     case .none, .host: []
@@ -63,6 +64,9 @@ struct NetworkOptions {
   /// The IPv6 subnet's addresses are translated to this prefix of the same length (RFC 6296).
   var prefix6: IPPrefix?
 
+  /// Of the driver overlay.
+  var overlay = OverlayPlan()
+
   /// The interface that leads to the LAN.
   var parent: String?
   /// As given.
@@ -80,6 +84,7 @@ struct NetworkOptions {
         )
       }
       if try setRouting(key, value) { continue }
+      if try overlay.set(key, value) { continue }
       switch key {
       case Self.mtuKey:
         guard let number = Int(value) else {

@@ -16,6 +16,8 @@ struct NetworkPlan {
   var subnets: [SubnetRecord] = []
   /// By the request, or its options.
   private(set) var isMTUGiven = false
+  /// nil: the driver makes none.
+  private(set) var overlay: OverlayPlan?
 
   init(
     _ request: NetworkRequest, engineID: String? = nil, uplink: String? = nil, inUse: [PrefixInUse], created: String,
@@ -43,6 +45,7 @@ struct NetworkPlan {
     network.ageingSeconds = try Self.check(
       request.ageingSeconds ?? network.ageingSeconds, in: Limits.ageingSeconds, "ageing time in seconds")
     network.fdbLimit = try Self.check(request.fdbLimit ?? network.fdbLimit, in: Limits.fdbEntries, "MAC table's limit")
+    if driver == .overlay { overlay = options.overlay }
     network.gatewayMode = try Self.gatewayMode(request.gatewayMode)
     try options.check(network.gatewayMode)
     if driver.isOnLAN {
@@ -82,9 +85,6 @@ struct NetworkPlan {
     guard let name else { return .bridge }
     if let driver = Driver(rawValue: name) { return driver }
     let known = Driver.allCases.map(\.rawValue).joined(separator: ", ")
-    if name == "overlay" {
-      throw ControlError(.unsupported, "driver \(name) is not built yet: there are \(known)")
-    }
     throw ControlError(.invalid, "no driver \(name.quoted): there are \(known)")
   }
 

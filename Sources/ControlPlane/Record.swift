@@ -12,7 +12,7 @@ enum RecordState: String, Codable {
 }
 
 enum Driver: String, Codable, CaseIterable {
-  case bridge, macvlan, ipvlan, none, host
+  case bridge, overlay, macvlan, ipvlan, none, host
 }
 
 enum GatewayMode: String, Codable, CaseIterable {
@@ -157,9 +157,32 @@ struct StaticEntryRecord: StoredRecord, Equatable {
   static let databaseTableName = "static_entries"
   var networkId: String
   var mac: MACAddress
-  /// Neither an endpoint nor an interface: the gateway port.
+  /// Neither an endpoint, nor an interface, nor a peer's VTEP: the gateway port.
   var endpointId: String?
   var interface: String?
+  var vtep: IPAddress?
+}
+
+/// What joins a network to those of other hosts. Nothing of it outlives the process, so it needs no intent.
+struct OverlayRecord: StoredRecord, Equatable {
+  static let databaseTableName = "overlays"
+  var networkId: String
+  var vni: Int
+  var local: IPAddress
+  var port: Int
+  /// Of outer packets; nil: the inner ones'.
+  var timeToLive: Int?
+  var trafficClass: Int?
+  /// Peers' frames tell which MAC addresses are there.
+  var learns: Bool
+  var created: String
+}
+
+/// Another host that has part in a network.
+struct OverlayPeerRecord: StoredRecord, Equatable {
+  static let databaseTableName = "overlay_peers"
+  var networkId: String
+  var address: IPAddress
 }
 
 /// The way outside. There is one at most. Nothing of it outlives the process, so it needs no intent.

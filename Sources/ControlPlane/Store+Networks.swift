@@ -32,11 +32,14 @@ extension Store {
     }
   }
 
-  func insert(_ network: NetworkRecord, subnets: [SubnetRecord]) throws(ControlError) {
+  func insert(
+    _ network: NetworkRecord, subnets: [SubnetRecord], overlay: OverlayRecord?
+  ) throws(ControlError) {
     try write { database in
       var network = network
       try network.insert(database)
       for var subnet in subnets { try subnet.insert(database) }
+      if var overlay { try overlay.insert(database) }
     }
   }
 

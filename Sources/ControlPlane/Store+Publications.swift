@@ -29,10 +29,19 @@ extension Store {
         for rival in try Self.rivals(of: publication, database) where rival.sharesAddress(with: publication) {
           throw try Self.conflict(publication, rival, database)
         }
+        try Self.refuseOverlayPort(publication, database)
         var publication = publication
         try publication.insert(database)
         return publication
       }
+    }
+  }
+
+  /// What comes there is encapsulated.
+  private static func refuseOverlayPort(_ publication: PublicationRecord, _ database: Database) throws {
+    for overlay in try OverlayRecord.fetchAll(database) where publication.takesPort(of: overlay) {
+      let name = try NetworkRecord.fetchOne(database, key: overlay.networkId)?.name ?? "?"
+      throw ControlError(.conflict, "port \(overlay.port)/udp is already in use by the overlay of network \(name)")
     }
   }
 
@@ -90,6 +99,14 @@ extension PublicationRecord {
     guard let mine = hostAddress, let theirs = other.hostAddress else { return true }
     guard mine.isIPv6 == theirs.isIPv6 else { return false }
     return mine == theirs || mine.isUnspecified || theirs.isUnspecified
+  }
+}
+
+extension PublicationRecord {
+  func takesPort(of overlay: OverlayRecord) -> Bool {
+    guard transport == .udp, let first = hostPort, (first..<first + count).contains(overlay.port) else { return false }
+    guard let address = hostAddress else { return true }
+    return address == overlay.local || address.isUnspecified && address.isIPv6 == overlay.local.isIPv6
   }
 }
 

@@ -48,6 +48,9 @@ final class Store {
       try database.execute(
         sql: "ALTER TABLE endpoints ADD COLUMN gives_default_route BOOLEAN NOT NULL DEFAULT TRUE")
     }
+    migrator.registerMigration("7: overlays") { database in
+      try database.execute(sql: overlaySchema)
+    }
     return migrator
   }
 
@@ -177,6 +180,24 @@ final class Store {
       PRIMARY KEY (pool_id, address)) WITHOUT ROWID;
     """
 
+  private static let overlaySchema = """
+    CREATE TABLE overlays (
+      network_id TEXT PRIMARY KEY NOT NULL REFERENCES networks ON DELETE CASCADE,
+      vni INTEGER NOT NULL,
+      local TEXT NOT NULL,
+      port INTEGER NOT NULL,
+      time_to_live INTEGER,
+      traffic_class INTEGER,
+      learns BOOLEAN NOT NULL,
+      created TEXT NOT NULL,
+      UNIQUE (vni, local, port));
+    CREATE TABLE overlay_peers (
+      network_id TEXT NOT NULL REFERENCES overlays ON DELETE CASCADE,
+      address TEXT NOT NULL,
+      PRIMARY KEY (network_id, address));
+    ALTER TABLE static_entries ADD COLUMN vtep TEXT;
+    """
+
   /// One transaction: all of `body`, or where it throws nothing.
   func write<Value>(_ body: (Database) throws -> Value) throws(ControlError) -> Value {
     do { return try database.write(body) } catch { throw Self.translate(error) }
@@ -195,8 +216,8 @@ final class Store {
   func erase() throws(ControlError) {
     try write { database in
       for table in [
-        "publications", "uplink", "static_entries", "interface_ports", "endpoint_addresses", "endpoints", "sandboxes",
-        "subnets", "networks", "pool_addresses", "pools",
+        "publications", "uplink", "static_entries", "overlay_peers", "overlays", "interface_ports",
+        "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks", "pool_addresses", "pools",
         "settings",
       ] {
         try database.execute(sql: "DELETE FROM \(table)")

@@ -23,7 +23,14 @@ enum Names {
   static let forwardingPorts = CompletionKind.custom { words, _, _ in
     let client = client(words)
     let endpoints = ((try? client.endpoints()) ?? []).map { shortened($0.id) }
-    return endpoints + ((try? client.ports(network: nil)) ?? []).map(\.interface) + ["gateway"]
+    let vteps = Set(((try? client.overlays()) ?? []).flatMap(\.peers)).sorted().map { "vtep=" + $0 }
+    return endpoints + ((try? client.ports(network: nil)) ?? []).map(\.interface) + vteps + ["gateway"]
+  }
+  static let overlayNetworks = CompletionKind.custom { words, _, _ in
+    ((try? client(words).overlays()) ?? []).map(\.network)
+  }
+  static let peers = CompletionKind.custom { words, _, _ in
+    Set(((try? client(words).overlays()) ?? []).flatMap(\.peers)).sorted()
   }
 
   /// Of the daemon that the command line so far is for.

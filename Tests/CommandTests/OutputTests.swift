@@ -57,6 +57,46 @@ import Testing
     #expect(output("publish", "ls", "--format", "{{.host_ip}} {{.host_port}}").split(separator: "\n").count == 4)
   }
 
+  @Test func overlays() throws {
+    #expect(output("overlay show lab").split(separator: "\n").count == 2)
+    #expect(
+      output("overlay ls").split(separator: "\n").map { $0.prefix(100) } == [
+        "NETWORK   VNI       LOCAL         PORT      INTERFACE   MTU       LEARNING   PEERS     STATE     DET",
+        "lab       42        192.0.2.1     4789      eth0        1450      on         2         up        MTU",
+        "far       0         2001:db8::1   8472                  1430      off        0         missing   no ",
+      ])
+    #expect(
+      output("overlay ls -q -f vni=42 -f peer=192.0.2.8 -f local=192.0.2.1 -f state=up -f network=lab") == "lab\n")
+    #expect(
+      output("overlay", "ls", "--format", "{{.Network}} {{.ttl}} {{.tos}} {{.Interface}}")
+        == "lab 64 inherit eth0\nfar inherit 0 <no value>\n")
+    #expect(
+      output("overlay peer ls lab") == """
+        NETWORK   ADDRESS     RX FRAMES   TX FRAMES   DROPS
+        lab       192.0.2.7   5           6           1
+        lab       192.0.2.8   0           0           0
+
+        """)
+    // What scripts lean on.
+    let counters = #"{"drops":{},"rx_bytes":0,"rx_frames":0,"tx_bytes":0,"tx_frames":0}"#
+    #expect(
+      output("overlay ls --json -f network=far") == #"""
+        [{"ageing_s":60,"counters":\#(counters),"detail":"no interface has the address 2001:db8::1: the overlay \#
+        waits for it","learning":false,"local":"2001:db8::1","mtu":1430,"network":"far","peers":[],"port":8472,\#
+        "state":"missing","tos":0,"ttl":"inherit","vni":0}]
+
+        """#)
+    #expect(
+      output("overlay peer ls lab --json -f address=192.0.2.8") == #"""
+        [{"address":"192.0.2.8","counters":\#(counters),"network":"lab"}]
+
+        """#)
+    let shown = try JSONDecoder().decode(Overlay.self, from: Data(output("overlay show lab --json").utf8))
+    #expect(shown == Sample.overlay)
+    let set = output("overlay set lab --vni 42 --local 192.0.2.1 --json")
+    #expect(try JSONDecoder().decode(Overlay.self, from: Data(set.utf8)) == Sample.overlay)
+  }
+
   @Test func lists() {
     #expect(
       output("network ls") == """

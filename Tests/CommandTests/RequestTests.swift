@@ -163,6 +163,30 @@ import Testing
     #expect(line.output.isEmpty)
   }
 
+  @Test func overlays() {
+    expect(
+      "overlay set lab --vni 42 --local 192.0.2.1", .setOverlay("lab", OverlayRequest(vni: 42, local: "192.0.2.1")))
+    #expect(line.output == Sample.overlay.notice! + "\n")
+    var request = OverlayRequest(vni: 0, local: "2001:db8::1")
+    (request.port, request.ageingSeconds, request.ttl, request.tos) = (8472, 60, .inherit, .value(8))
+    request.learning = false
+    expect(
+      "overlay set lab --vni 0 --local 2001:db8::1 --port 8472 --ageing 60 --ttl inherit --tos 8 --learning off",
+      .setOverlay("lab", request))
+    (request.ttl, request.tos, request.learning) = (.value(9), .inherit, true)
+    expect(
+      "overlay set lab --vni 0 --local 2001:db8::1 --port 8472 --ageing 60 --ttl 9 --tos inherit --learning on",
+      .setOverlay("lab", request))
+    expect("overlay unset lab", .unsetOverlay("lab"))
+    #expect(line.output.isEmpty)
+    expect("overlay show lab", .overlay("lab"))
+    expect("overlay ls", .overlays)
+    expect("overlay peer add lab 192.0.2.7", .addOverlayPeer("lab", OverlayPeerRequest(address: "192.0.2.7")))
+    expect("overlay peer rm lab 192.0.2.7", .removeOverlayPeer("lab", "192.0.2.7"))
+    #expect(line.output.isEmpty)
+    expect("overlay peer ls lab", .overlayPeers("lab"))
+  }
+
   @Test func sessions() {
     expect("session ls", .sessions(SessionFilter()))
     expect(

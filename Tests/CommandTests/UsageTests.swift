@@ -27,7 +27,10 @@ import Testing
     "publish e1d0", "unpublish", "unpublish e1d0", "publish ls e1d0", "publish ls --filter colour=red", "uplink set",
     "uplink set a b", "uplink show eth0", "session timeouts --set udp", "session timeouts --set udp=soon",
     "session timeouts --set sctp=1", "session translation --mapping symmetric", "session translation --filtering none",
-    "session ls --filter colour=red", "session flush now",
+    "session ls --filter colour=red", "session flush now", "overlay set lab --local 192.0.2.1",
+    "overlay set lab --vni 1", "overlay set lab --vni x --local y", "overlay set lab --vni 1 --local y --ttl soon",
+    "overlay set lab --vni 1 --local y --learning maybe", "overlay unset", "overlay show", "overlay ls lab",
+    "overlay ls -f colour=red", "overlay peer add lab", "overlay peer rm lab", "overlay peer ls",
     "--socket", "",
   ])
   func wrongUsage(_ command: String) throws {
@@ -68,7 +71,9 @@ import Testing
     "sandbox inspect x",
     "sandbox exec x -- true", "endpoint ls", "endpoint inspect x", "endpoint set x --guard on", "fdb show x",
     "fdb add x y z", "fdb rm x y", "fdb flush x", "stats", "shutdown", "publish x 80", "publish ls", "unpublish x 80",
-    "uplink set x", "uplink show", "uplink unset", "session ls", "session flush", "session timeouts",
+    "overlay set x --vni 1 --local y", "overlay unset x", "overlay show x", "overlay ls", "overlay peer add x y",
+    "overlay peer rm x y", "overlay peer ls x", "uplink set x", "uplink show", "uplink unset", "session ls",
+    "session flush", "session timeouts",
     "session timeouts --set udp=1", "session translation", "session translation --mapping endpoint-independent",
   ])
   func refusal(_ command: String) {

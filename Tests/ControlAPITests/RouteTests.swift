@@ -97,6 +97,46 @@ import Testing
       ])
   }
 
+  @Test func overlays() throws {
+    var request = OverlayRequest(vni: 42, local: "2001:db8::1")
+    (request.port, request.ageingSeconds, request.ttl, request.tos) = (8472, 60, .inherit, .value(8))
+    request.learning = false
+    let peer = OverlayPeerRequest(address: "2001:db8::9")
+    #expect(try client.setOverlay(network: "a b", request) == Sample.overlay)
+    #expect(try client.overlay(network: "lab") == Sample.overlay)
+    #expect(try client.overlays() == [Sample.overlay, Sample.waitingOverlay])
+    try client.addOverlayPeer(network: "lab", peer)
+    try client.removeOverlayPeer(network: "lab", address: "2001:db8::9")
+    #expect(try client.overlayPeers(network: "lab") == Sample.overlayPeers)
+    try client.unsetOverlay(network: "lab")
+    #expect(
+      service.calls == [
+        .setOverlay("a b", request), .overlay("lab"), .overlays, .addOverlayPeer("lab", peer),
+        .removeOverlayPeer("lab", "2001:db8::9"), .overlayPeers("lab"), .unsetOverlay("lab"),
+      ])
+  }
+
+  /// A field of the outer header is a number or a word.
+  @Test(arguments: [
+    (#""ttl": 9"#, OuterField.value(9)), (#""ttl": "inherit""#, .inherit), (#""ttl": "9""#, nil), (#""ttl": 1.5"#, nil),
+    (#""ttl": true"#, nil),
+  ])
+  func outerField(_ field: String, value: OuterField?) throws {
+    let body = #"{"vni": 1, "local": "192.0.2.1", \#(field)}"#
+    let raw = try RawClient(fixture.socketPath)
+    let head = "PUT /v1/networks/lab/overlay HTTP/1.1\r\nConnection: close\r\nContent-Length: \(body.utf8.count)"
+    raw.send("\(head)\r\n\r\n\(body)")
+    let answer = try #require(raw.readToEnd())
+    guard let value else {
+      #expect(answer.hasPrefix("HTTP/1.1 400 ") && answer.contains("ttl") && service.calls.isEmpty)
+      return
+    }
+    var request = OverlayRequest(vni: 1, local: "192.0.2.1")
+    request.ttl = value
+    #expect(answer.hasPrefix("HTTP/1.1 200 ") && service.calls == [.setOverlay("lab", request)])
+    #expect(answer.contains(#""tos":"inherit""#) && answer.contains(#""ttl":64"#))
+  }
+
   @Test func publications() throws {
     let request = PublishRequest(ports: ["127.0.0.1:8080:80", "53/udp"])
     #expect(try client.publish(endpoint: "e1d0", request) == Sample.publications)

@@ -21,7 +21,8 @@ import Wire
   static let networks: [NetworkCase] = [
     NetworkCase("allowed are letters") { $0.name = "no spaces" },
     NetworkCase("web exists", .conflict) { $0.name = "web" },
-    NetworkCase("overlay is not built", .unsupported) { $0.driver = "overlay" },
+    NetworkCase("give -o local=IP, or set an uplink") { $0.driver = "overlay" },
+    NetworkCase("is not known to the driver bridge", .unsupported) { $0.options = ["vni": "42"] },
     NetworkCase("macvlan", .invalid) { $0.driver = "macvlan" },
     NetworkCase("ipvlan", .invalid) { $0.driver = "ipvlan" },
     NetworkCase("no driver \"bridg\"") { $0.driver = "bridg" },

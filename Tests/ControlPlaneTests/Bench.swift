@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Logging
 import Testing
+import Wire
 
 @testable import ControlPlane
 
@@ -41,6 +42,7 @@ final class Bench {
   func restart(while stopped: () throws -> Void = {}) throws {
     end(&controlPlane)
     for port in dataPlane.state.ports.keys { try dataPlane.removePort(port) }
+    dataPlane.forgetOverlays()
     for network in dataPlane.state.networks.keys { try dataPlane.removeNetwork(network) }
     if dataPlane.routing.uplink != nil { try dataPlane.lowerUplink() }
     try dataPlane.setRoutes([])
@@ -63,6 +65,11 @@ final class Bench {
     var routing: StandInDataPlane.Routing
     var uplink: UplinkRecord?
     var publications: [PublicationRecord]
+    var overlays: [OverlayRecord]
+    var peers: [OverlayPeerRecord]
+    var carriers: [UInt16]
+    var remotes: [DataPlaneRemote]
+    var entries: Set<MACAddress>
     var heldDescriptors: Int
   }
 
@@ -79,6 +86,9 @@ final class Bench {
       interfacePorts: try store.interfacePorts(),
       dataPlaneNetworks: dataPlane.state.networks, ports: dataPlane.state.ports,
       routing: routing, uplink: try store.uplink(), publications: try store.publications(),
+      overlays: try store.overlays(), peers: try store.overlayPeers(),
+      carriers: dataPlane.overlay.carriers.values.map(\.port).sorted(), remotes: dataPlane.remotes,
+      entries: Set(dataPlane.state.entries.keys),
       heldDescriptors: self.host.heldDescriptors)
   }
 
@@ -127,6 +137,22 @@ final class Bench {
 
   func unpublish(_ endpoint: String, _ ports: String...) throws(ControlError) {
     try controlPlane.unpublish(endpoint: endpoint, PublishRequest(ports: ports))
+  }
+
+  /// An overlay by 192.0.2.1, which `addUplink` gave an interface.
+  @discardableResult
+  func overlay(
+    _ network: String, vni: Int = 42, _ edit: (inout OverlayRequest) -> Void = { _ in }
+  ) throws(ControlError) -> Overlay {
+    var request = OverlayRequest(vni: vni, local: "192.0.2.1")
+    edit(&request)
+    return try controlPlane.setOverlay(network: network, request)
+  }
+
+  func peer(_ network: String, _ addresses: String...) throws(ControlError) {
+    for address in addresses {
+      try controlPlane.addOverlayPeer(network: network, OverlayPeerRequest(address: address))
+    }
   }
 
   @discardableResult

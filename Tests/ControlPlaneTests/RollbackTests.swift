@@ -162,6 +162,38 @@ import Wire
     for step in told + ["setParentEndpoints"] { #expect(connected.contains(step)) }
   }
 
+  @Test func overlay() throws {
+    let bench = try Bench()
+    bench.host.addUplink("eth0", index: 7, "192.0.2.1/24", "2001:db8::1/64")
+    let created = try failEachStep(bench) {
+      try bench.network("lab") { ($0.driver, $0.options) = ("overlay", ["local": "192.0.2.1"]) }
+    }
+    for step in ["underlay", "addNetwork", "raiseCarrier", "addCarrier"] { #expect(created.contains(step)) }
+    try bench.network("web")
+    for name in ["a", "b"] {
+      try bench.sandbox(name)
+      try bench.connect("web", name)
+    }
+    let set = try failEachStep(bench) { try bench.overlay("web") { $0.port = 8472 } }
+    for step in ["configure", "changeNetwork", "raiseCarrier", "addCarrier"] { #expect(set.contains(step)) }
+    #expect(set.count { $0 == "configure" } == 3)
+    let peer = try failEachStep(bench) { try bench.peer("web", "192.0.2.9") }
+    #expect(peer == ["underlay", "addRemote"])
+    try bench.controlPlane.addForwardingEntry(
+      network: "web", ForwardingEntryRequest(mac: "02:00:00:00:00:01", port: "vtep=192.0.2.9"))
+    try bench.peer("web", "192.0.2.10")
+    let moved = try failEachStep(bench) { try bench.overlay("web", vni: 7) { $0.port = 8473 } }
+    for step in ["removePort", "lowerCarrier", "raiseCarrier", "addRemote", "addForwardingEntry"] {
+      #expect(moved.contains(step))
+    }
+    let removed = try failEachStep(bench) {
+      try bench.controlPlane.removeOverlayPeer(network: "web", address: "192.0.2.10")
+    }
+    #expect(removed == ["underlay", "removePort"])
+    let unset = try failEachStep(bench) { try bench.controlPlane.unsetOverlay(network: "web") }
+    for step in ["removePort", "lowerCarrier", "configure"] { #expect(unset.contains(step)) }
+  }
+
   @Test func sessionSettings() throws {
     let bench = try Bench()
     var change = SessionTimeoutsChange()
@@ -189,6 +221,7 @@ import Wire
   /// A removal that fails half-way keeps the record, and the next try finds the rest.
   @Test func removalsAreTakenUpAgain() throws {
     let bench = try Bench()
+    bench.host.addUplink("eth0", index: 8, "192.0.2.1/24")
     let empty = try bench.snapshot()
     var number = 0
     var failures = 0
@@ -198,6 +231,8 @@ import Wire
       try bench.connect("web", "a")
       bench.host.addInterface("veth0", index: 7)
       try bench.attach("web", "veth0")
+      try bench.overlay("web")
+      try bench.peer("web", "192.0.2.9")
       let removals: [() throws -> Void] = [
         { try bench.controlPlane.detachPort(network: "web", interface: "veth0") },
         { bench.host.deleteInterface("veth0") },

@@ -21,6 +21,9 @@ final class StandInDataPlane: DataPlane {
     var next = 0
     var injected: [[UInt8]] = []
     var routing = Routing()
+    var overlay = Overlay()
+
+    func network(of port: DataPlanePort) -> DataPlaneNetwork? { ports[port]?.network ?? overlay.remotes[port]?.network }
   }
 
   let faults: Faults
@@ -31,9 +34,16 @@ final class StandInDataPlane: DataPlane {
 
   init(faults: Faults) { self.faults = faults }
 
-  deinit { contents.withLock { for queue in $0.ports.values.flatMap(\.queues) + $0.routing.sockets { close(queue) } } }
+  deinit {
+    contents.withLock { state in
+      for queue in state.ports.values.flatMap(\.queues) + state.routing.sockets { close(queue) }
+      state.overlay.removeAll()
+    }
+  }
 
   var state: State { contents.withLock { $0 } }
+
+  func edit(_ body: (inout State) -> Void) { contents.withLock { body(&$0) } }
 
   /// As when a namespace has gone under a port.
   func lose(_ port: DataPlanePort) { lostHandler.withLock { $0 }?(port) }
@@ -61,6 +71,8 @@ final class StandInDataPlane: DataPlane {
   func removeNetwork(_ network: DataPlaneNetwork) throws(ControlError) {
     try step("removeNetwork") { state throws(ControlError) in
       precondition(!state.ports.values.contains { $0.network == network }, "its ports must have gone before")
+      precondition(
+        !state.overlay.remotes.values.contains { $0.network == network }, "its remotes must have gone before")
       state.networks[network] = nil
       state.routing.gateways[network] = nil
     }
@@ -91,8 +103,11 @@ final class StandInDataPlane: DataPlane {
 
   func removePort(_ port: DataPlanePort) throws(ControlError) {
     try step("removePort") { state throws(ControlError) in
-      guard let removed = state.ports.removeValue(forKey: port) else { throw ControlError(.system, "no such port") }
-      for queue in removed.queues { close(queue) }
+      if let removed = state.ports.removeValue(forKey: port) {
+        for queue in removed.queues { close(queue) }
+      } else if !state.overlay.remove(port) {
+        throw ControlError(.system, "no such port")
+      }
       state.entries = state.entries.filter { $0.value != port }
       state.addresses[port] = nil
       state.routing.forget(port)
@@ -109,7 +124,7 @@ final class StandInDataPlane: DataPlane {
 
   func forwardingEntries(_ network: DataPlaneNetwork) throws(ControlError) -> [DataPlaneForwardingEntry] {
     try step("forwardingEntries") { state throws(ControlError) in
-      state.entries.filter { state.ports[$0.value]?.network == network }.map {
+      state.entries.filter { state.network(of: $0.value) == network }.map {
         DataPlaneForwardingEntry(mac: $0.key, port: $0.value, isStatic: true, ageSeconds: 0)
       }
     }

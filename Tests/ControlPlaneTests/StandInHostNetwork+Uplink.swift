@@ -132,6 +132,9 @@ extension StandInHostNetwork {
     editUplink { uplink in
       (uplink.open, uplink.slots, uplink.subnets, uplink.held) = (nil, [:], [], [])
     }
-    edit { $0.parents = [:] }
+    edit { state in
+      for name in state.carriers.keys { state.interfaces[own.inode]?[name] = nil }
+      (state.parents, state.carriers) = ([:], [:])
+    }
   }
 }

@@ -25,6 +25,12 @@ final class StandInHostNetwork: HostNetwork {
     var master: Int32?
     var offloads = SegmentationOffloads.all
     var mac: MACAddress? = MACAddress("02:00:00:00:00:77")
+
+    func link(named name: String) -> HostLink {
+      HostLink(
+        name: name, alias: alias, index: index, mtu: settings?.mtu ?? mtu, isUp: isUp, isEthernet: isEthernet,
+        master: master, segmentedFrameBytesMax: 65536, mac: mac)
+    }
   }
 
   struct State: Equatable {
@@ -44,6 +50,8 @@ final class StandInHostNetwork: HostNetwork {
     var uplink = UplinkState()
     /// By the network's id.
     var parents: [String: Parent] = [:]
+    /// By the interface's name.
+    var carriers: [String: Carrier] = [:]
   }
 
   let own = NamespaceReference(path: "/own", inode: 1)
@@ -151,12 +159,7 @@ final class StandInHostNetwork: HostNetwork {
 
   func links(in namespace: NamespaceReference) throws(ControlError) -> [HostLink] {
     try step("links", namespace) { state throws(ControlError) in
-      (state.interfaces[namespace.inode] ?? [:]).map { name, interface in
-        HostLink(
-          name: name, alias: interface.alias, index: interface.index, mtu: interface.settings?.mtu ?? interface.mtu,
-          isUp: interface.isUp, isEthernet: interface.isEthernet, master: interface.master,
-          segmentedFrameBytesMax: 65536, mac: interface.mac)
-      }
+      (state.interfaces[namespace.inode] ?? [:]).map { $0.value.link(named: $0.key) }
     }
   }
 
@@ -196,7 +199,10 @@ final class StandInHostNetwork: HostNetwork {
 
   func configure(_ name: String, _ settings: LinkSettings, in namespace: NamespaceReference) throws(ControlError) {
     try change("configure", name, namespace) {
-      $0.settings = LinkSettings(mac: settings.mac ?? $0.settings?.mac, mtu: settings.mtu)
+      let segmented = settings.segmentedFrameBytesMax ?? $0.settings?.segmentedFrameBytesMax
+      $0.settings = LinkSettings(
+        mac: settings.mac ?? $0.settings?.mac, mtu: settings.mtu,
+        segmentedFrameBytesMax: segmented == LinkSettings.segmentedFrameBytesDefault ? nil : segmented)
     }
   }
 

@@ -57,7 +57,7 @@ package enum Sample {
         Subnet(subnet: "fd00::/64", gateway: "fd00::1"),
       ],
       internal: false, mtu: 1500, ageingSeconds: 300, fdbLimit: 8192, gatewayMode: "nat",
-      gatewayInterface: "mg-7fca4eb8", parent: "enp0s31f6",
+      gatewayInterface: "mg-7fca4eb8", parent: "enp0s31f6", overlay: overlay,
       labels: ["env": "test", "team": "blue"], options: ["o": "1"], created: "2026-01-02T03:04:05Z",
       endpoints: [endpoint], ports: ports),
     Network(

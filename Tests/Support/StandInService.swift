@@ -23,6 +23,13 @@ package final class StandInService: ControlService {
     case attachPort(String, InterfacePortRequest)
     case detachPort(String, String)
     case ports(String?)
+    case setOverlay(String, OverlayRequest)
+    case overlay(String)
+    case overlays
+    case unsetOverlay(String)
+    case addOverlayPeer(String, OverlayPeerRequest)
+    case removeOverlayPeer(String, String)
+    case overlayPeers(String)
     case publish(String, PublishRequest)
     case unpublish(String, PublishRequest)
     case publications

@@ -67,8 +67,8 @@ struct ForwardingFlushCommand: ServiceCommand {
 
   @Argument(help: "A network's name or id.", completion: Names.networks) var network: String
   @Option(
-    help: "Only those of this endpoint, of this attached interface, or of `gateway`.", completion: Names.forwardingPorts
-  )
+    help: "Only those of this endpoint, of this attached interface, of `gateway`, or of vtep=IP.",
+    completion: Names.forwardingPorts)
   var port: String?
   @OptionGroup(title: "Global options") var global: GlobalOptions
 

@@ -12,7 +12,7 @@ struct NetworkCommand: ParsableCommand {
 }
 
 extension Network: Shown {
-  static let optionalFields = ["gateway_interface"]
+  static let optionalFields = ["gateway_interface", "parent", "overlay"]
 
   static var columns: [Column<Network>] {
     [
