@@ -10,6 +10,7 @@ from .kernel_router import KernelRouter, RuleRouter
 from .martlet import Martlet
 from .martlet_router import MartletRouter
 from .open_vswitch import OpenVSwitch
+from .overlay import KernelOverlay, MartletOverlay, Overlay
 from .prototype import Prototype
 from .router import Router
 from .testpmd import TestPMD
@@ -20,9 +21,11 @@ __all__ = [
     "KernelBridge",
     "Martlet",
     "NotApplicable",
+    "Overlay",
     "Router",
     "contenders",
     "dockers",
+    "overlays",
     "routers",
     "switches",
 ]
@@ -42,6 +45,7 @@ def contenders(binaries: Path, prototype: Path | None) -> dict[str, Contender]:
         "vde": VDESwitch(),
         "nft-rules": RuleRouter(),
         "docker-proxy": DockerProxy(),
+        "split": MartletOverlay(binaries, segmentation="datagrams"),
     }
 
 
@@ -72,4 +76,19 @@ def dockers(contenders: list[Contender]) -> list[Docker]:
             found.append(DockerBridge())
         elif isinstance(contender, Martlet) and contender.workers is None:
             found.append(DockerMartlet(contender.binaries, contender.tell))
+    return found
+
+
+def overlays(contenders: list[Contender]) -> list[Overlay]:
+    """Those that are overlays, and in place of the kernel bridge and of Martlet two hosts of each."""
+    found: list[Overlay] = []
+    for contender in contenders:
+        if isinstance(contender, Overlay):
+            found.append(contender)
+        elif isinstance(contender, Router):
+            continue
+        elif isinstance(contender, KernelBridge) and not contender.call_iptables:
+            found.append(KernelOverlay())
+        elif isinstance(contender, Martlet) and contender.workers is None:
+            found.append(MartletOverlay(contender.binaries, contender.tell))
     return found

@@ -36,6 +36,7 @@ class Contender:
     programs: tuple[str, ...] = ()
     is_switch = True  # joins hosts at layer 2
     most_hosts = MOST_HOSTS
+    mtu = MTU  # of its hosts' interfaces
     connects_one_by_one = True  # hosts can be added while it runs
     shares_table = False  # it learns addresses by the same code as another contender
     notes: tuple[str, ...] = ()  # what it was not given, and other settings that a reader must know

@@ -24,6 +24,7 @@ class Martlet(Contender):
         self.tell = tell
         self.table_limit = table_limit
         self.workers = workers
+        self.settings = {} if workers is None else {"workers": str(workers)}  # of the configuration file
         self.shares_table = workers is not None
         changed = {"fdb-limit": table_limit, "workers": workers}
         given = [f"{name} {value}" for name, value in changed.items() if value is not None]
@@ -50,9 +51,9 @@ class Martlet(Contender):
         arguments = [word for flag, name in places.items() for word in (flag, str(self.directory / name))]
         arguments += ["--docker-plugin", self.plugin]
         self.switch = self.create_namespace(f"{self.stem}-switch")
-        if self.workers is not None:
+        if self.settings:
             configuration = self.directory / "martlet.yaml"
-            configuration.write_text(f"workers: {self.workers}\n")
+            configuration.write_text("".join(f"{key}: {value}\n" for key, value in self.settings.items()))
             arguments += ["--config", str(configuration)]
         self.tell(f"martletd {' '.join(arguments)}")
         daemon = self.switch.start(self.binaries / "martletd", *arguments)

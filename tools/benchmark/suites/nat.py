@@ -1,26 +1,15 @@
 """A machine outside, a host with an uplink, a container behind it: published ports, the way out, and what many cost."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..contenders import Contender, Router, routers
 from ..contenders.router import Port
 from ..cpu import end_cpus
-from ..loads import (
-    CONCURRENCY,
-    Delivery,
-    Pair,
-    make_sessions,
-    new_connections,
-    round_trips,
-    small_frames,
-    spread_frames,
-    tcp_bulk,
-)
+from ..loads import CONCURRENCY, make_sessions, new_connections, round_trips, small_frames, spread_frames
 from ..metrics import Against, Conditions, Figures, Goal, Group, Measurement, Metric, at_least, at_most
 from ..processes import ProgramFailed
 from .l2 import SMALL_PAYLOAD
+from .paths import Path, latency, require_arrival, tcp, udp
 from .staged import Stage, StagedSuite
 
 SESSIONS = (1, 1_000, 100_000, 1_000_000)
@@ -31,19 +20,6 @@ ROUNDS_OF_MANY = 3  # a turn takes a quarter of a minute
 FLAT = at_most(1.2, Against.NOTHING)
 PUBLISHING_MILLISECONDS, PUBLISHING_MEGABYTES, SESSION_MEGABYTES = 50, 1, 256
 
-
-@dataclass(frozen=True)
-class Path:
-    """A direction in which connections are made."""
-
-    name: str
-    method: str
-    pair: Callable[[Router], Pair]
-
-    def group(self, title: str, method: str) -> Group:
-        return Group(f"{self.name.capitalize()}: {title}", f"{self.method} {method}")
-
-
 PATHS = (
     Path(
         "published port",
@@ -53,56 +29,6 @@ PATHS = (
     Path("outbound", "From the container to the machine outside.", lambda router: (router.hosts[0], router.hosts[1])),
 )
 PUBLISHED_PORT = PATHS[0].pair
-
-
-def require_arrival(delivery: Delivery) -> Delivery:
-    if not delivery.received:
-        raise ProgramFailed("no datagram arrived")
-    return delivery
-
-
-def tcp(path: Path, streams: int) -> Measurement:
-    name = "1 stream" if streams == 1 else f"{streams} streams"
-    bulk = path.group("bulk TCP", "Bits that arrive per second; one thread at each end.")
-    cpu = path.group("CPU of bulk TCP", "Busy time of all CPUs (/proc/stat) while the streams ran, by what arrived.")
-    rate = Metric(bulk, f"{path.name}: TCP, {name}", "Gbit/s", goals=(at_least(0.85),))
-    cost = Metric(cpu, f"{path.name}: CPU per GB, {name}", "s", is_rate=False)
-
-    def measure(router: Router, conditions: Conditions) -> Figures:
-        gigabits, cpu_seconds = tcp_bulk(*path.pair(router), conditions, streams, threads=1)
-        return {rate: gigabits, cost: cpu_seconds}
-
-    return Measurement(rate.name, measure)
-
-
-def udp(path: Path, spin: bool) -> Measurement:
-    sink = "sink spins" if spin else "sink blocks"
-    frames = path.group("small frames", "UDP over IPv4, 60-byte frames, sent without pause; what the program gets.")
-    cpu = path.group("CPU of small frames", "Busy time of all CPUs for a million frames that arrived.")
-    rate = Metric(frames, f"{path.name}: UDP, {sink}", "kpps", goals=(at_least(1.2 if spin else 1.6),))
-    cost = Metric(cpu, f"{path.name}: CPU per million frames, {sink}", "s", is_rate=False)
-
-    def measure(router: Router, conditions: Conditions) -> Figures:
-        delivery = require_arrival(small_frames(*path.pair(router), conditions, SMALL_PAYLOAD, spin=spin))
-        return {rate: delivery.received_per_second / 1e3, cost: delivery.cpu_seconds / delivery.received * 1e6}
-
-    return Measurement(rate.name, measure)
-
-
-def latency(path: Path, cpus: tuple[int, int]) -> Measurement:
-    method = "A TCP request of 64 bytes and its reply, one at a time; client on the first CPU, server on the last."
-    group = path.group("latency", method)
-    p50, p99, p999 = (
-        Metric(group, f"{path.name}: round trip, {share}", "us", is_rate=False, goals=goals)
-        for share, goals in (("p50", (at_most(0.6),)), ("p99", ()), ("p99.9", ()))
-    )
-    cost = Metric(group, f"{path.name}: CPU per round trip", "us", is_rate=False)
-
-    def measure(router: Router, conditions: Conditions) -> Figures:
-        trips = round_trips(*path.pair(router), conditions, cpus)
-        return {p50: trips.p50, p99: trips.p99, p999: trips.p999, cost: trips.cpu}
-
-    return Measurement(group.title, measure)
 
 
 def connections(path: Path) -> Measurement:
@@ -269,11 +195,11 @@ def stages() -> list[Stage]:
         measurement
         for path in PATHS
         for measurement in (
-            tcp(path, 1),
-            tcp(path, 4),
-            udp(path, spin=False),
-            udp(path, spin=True),
-            latency(path, cpus),
+            tcp(path, 1, at_least(0.85)),
+            tcp(path, 4, at_least(0.85)),
+            udp(path, False, at_least(1.6)),
+            udp(path, True, at_least(1.2)),
+            latency(path, cpus, at_most(0.6)),
             connections(path),
         )
     ]

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..contenders import Contender, NotApplicable, switches
-from ..contenders.contender import MTU
 from ..metrics import Conditions, Figures, Measurement
 from ..processes import ProgramFailed
 from ..progress import Remaining, progress
@@ -23,6 +22,8 @@ class Stage:
     measurements: list[Measurement]
     most_rounds: int | None = None  # where one takes long, and differs little from the next
     takes: Callable[[Contender], bool] = lambda contender: True
+    title: str = ""  # where several have as many hosts
+    prepare: Callable[[Contender], None] = lambda contender: None  # called before it is set up
 
 
 @dataclass(frozen=True)
@@ -32,21 +33,27 @@ class StagedSuite:
     stages: Callable[[], list[Stage]]
     choose: Callable[[list[Contender]], list[Contender]] = switches
     is_timed: bool = True
+    facts: dict[str, str] = field(default_factory=dict)  # where they are not the machine's
 
     def run(self, contenders: list[Contender], conditions: Conditions, results: Results):
+        results.machine.update(self.facts)
         for stage in self.stages():
-            with standing(list(filter(stage.takes, contenders)), stage.hosts, results) as present:
+            chosen = list(filter(stage.takes, contenders))
+            for contender in chosen:
+                stage.prepare(contender)
+            with standing(chosen, stage.hosts, results, stage.title) as present:
                 run_stage(stage, present, conditions, results)
 
 
 @contextmanager
-def standing(contenders: list[Contender], hosts: int, results: Results) -> Iterator[list[Contender]]:
+def standing(contenders: list[Contender], hosts: int, results: Results, title: str = "") -> Iterator[list[Contender]]:
     """Sets all contenders up and yields those that stand, frozen, with hosts that are alike and reach each other."""
+    title = title or f"{hosts} hosts"
     present = []
     with ExitStack() as stack:
         for contender in contenders:
             if hosts > contender.most_hosts:
-                results.leave_out(contender.name, f"{hosts} hosts", f"it takes {contender.most_hosts} hosts at most")
+                results.leave_out(contender.name, title, f"it takes {contender.most_hosts} hosts at most")
                 continue
             stack.callback(take_away, contender)
             try:
@@ -57,7 +64,7 @@ def standing(contenders: list[Contender], hosts: int, results: Results) -> Itera
             except (ProgramFailed, NotApplicable) as failure:
                 if contender.name == results.base:
                     raise
-                give_up(contender, f"{hosts} hosts", failure, results)
+                give_up(contender, title, failure, results)
                 contender.freeze()
             else:
                 present.append(contender)
@@ -75,8 +82,8 @@ def take_away(contender: Contender):
 def make_alike(contender: Contender):
     for host in contender.hosts:
         host.prepare()
-        if host.mtu() != MTU:
-            raise ProgramFailed(f"{contender.name}: {host.interface} has an MTU of {host.mtu()}, not of {MTU}")
+        if (mtu := host.mtu()) != contender.mtu:
+            raise ProgramFailed(f"{contender.name}: {host.interface} has an MTU of {mtu}, not of {contender.mtu}")
 
 
 def require_reachable(contender: Contender):
