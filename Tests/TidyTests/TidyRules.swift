@@ -44,6 +44,7 @@ enum TidyRules {
     "embed-bpf": [],
     "Relay": ["Wire", "SystemCalls", "CLinux"],
     "DNS": ["Wire", "SystemCalls", "CLibldns", "Logging", "NIOCore", "NIOPosix"],
+    "Etcd": ["Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers", "NIOTLS", "NIOSSL"],
     "ControlModel": [],
     "ControlPlane": [
       "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",

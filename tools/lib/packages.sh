@@ -3,12 +3,15 @@
 packages="pkg-config liburing-dev libmnl-dev libbpf-dev libldns-dev linux-libc-dev libsqlite3-dev
   iproute2 util-linux procps python3 iperf3 iputils-ping
   ethtool nftables iptables tcpdump socat jq curl bind9-dnsutils traceroute dnsmasq-base busybox netbase
-  dpkg-dev man-db
+  dpkg-dev man-db openssl
   libdevmapper1.02.1 libseccomp2 libgpgme11 libsubid4 libglib2.0-0 golang-go golang-github-appc-cni-dev"
 
 # What the system tests want of container engines, unpacked: installed, it would start a dockerd, say, and take the machine's
 # own network.
 engine_archives="docker.io containerd runc busybox-static podman conmon containernetworking-plugins"
+
+# The cluster's store, for its tests, unpacked for the same reason.
+store_archives="etcd-server etcd-client"
 
 # install_packages: installs those that are missing, and says nothing when none is.
 install_packages() {
