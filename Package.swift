@@ -86,6 +86,7 @@ let package = Package(
         .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
+    library("Cluster", ["Etcd", "Wire", "ControlModel", logging]),
     library("ControlModel"),
     library(
       "ControlPlane",
@@ -142,6 +143,7 @@ let package = Package(
         "DNS", "Wire", "SystemCalls", "CLinux", logging,
       ]),
     tests("EtcdTests", ["Etcd", logging]),
+    tests("ClusterTests", ["Cluster", "Etcd", "ControlModel", "Wire", logging]),
     tests(
       "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
     tests(

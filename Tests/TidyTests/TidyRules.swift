@@ -45,6 +45,7 @@ enum TidyRules {
     "Relay": ["Wire", "SystemCalls", "CLinux"],
     "DNS": ["Wire", "SystemCalls", "CLibldns", "Logging", "NIOCore", "NIOPosix"],
     "Etcd": ["Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers", "NIOTLS", "NIOSSL"],
+    "Cluster": ["Etcd", "Wire", "ControlModel", "Logging"],
     "ControlModel": [],
     "ControlPlane": [
       "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
