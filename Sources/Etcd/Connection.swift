@@ -57,7 +57,7 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
   /// Sends a request whose answer goes to `reader`. Not while another one is under way.
   func send(_ path: String, headers: HTTPHeaders, body: ByteBuffer, to reader: any AnswerReader) {
     guard let channel, channel.isActive, self.reader == nil else {
-      return reader.fail(ConnectionFailure(isBeforeRequest: true, reason: "the connection was closed"))
+      return reader.fail(ConnectionFailure(isBeforeRequest: true, reason: whyClosed))
     }
     (self.reader, isAnswered) = (reader, false)
     var headers = headers
@@ -99,10 +99,13 @@ final class Connection: ChannelInboundHandler, @unchecked Sendable {
   }
 
   func channelInactive(context: ChannelHandlerContext) {
+    end(ConnectionFailure(isBeforeRequest: !isOpen, reason: whyClosed))
+  }
+
+  private var whyClosed: String {
     // Some servers close without a word where they do not take a certificate.
     let hint = endpoint.isSecure && !wasAnswered ? ": it may not take our certificate" : ""
-    let reason = troubles ?? "the connection was closed" + hint
-    end(ConnectionFailure(isBeforeRequest: !isOpen, reason: reason))
+    return troubles ?? "the connection was closed" + hint
   }
 
   private func end(_ failure: ConnectionFailure) {

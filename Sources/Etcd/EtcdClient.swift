@@ -75,6 +75,7 @@ public final class EtcdClient: Sendable {
     var backoff = Backoff(first: limits.backoff, max: limits.backoffMax)
     var attempts = 0
     var isRenewed = false
+    var reason: String?
     while true {
       let (endpoint, number) = try current()
       do throws(EtcdError) {
@@ -92,8 +93,11 @@ public final class EtcdClient: Sendable {
         logger.debug("\(error)")
         attempts += 1
         let delay = attempts.isMultiple(of: endpoints.count) ? backoff.delay() : .zero
+        // An attempt for which no time was left says less than the one before.
+        if reason == nil || ContinuousClock.now < deadline { reason = error.message }
         guard ContinuousClock.now + delay < deadline else {
-          throw EtcdError(.unreachable, endpoints.count > 1 ? "\(error) (so it is with all endpoints)" : error.message)
+          throw EtcdError(
+            .unreachable, (reason ?? error.message) + (endpoints.count > 1 ? " (none of the endpoints is well)" : ""))
         }
         try pause(delay)
       }

@@ -128,7 +128,9 @@ struct StateTests {
 
   @Test func etcdIsKilledAndComesBack() throws {
     try ClusterBed.run { bed in
-      let (a, b) = (try bed.joined("a", leaseSeconds: 30), try bed.joined("b", leaseSeconds: 30))
+      let a = try bed.joined("a", leaseSeconds: 30)
+      let b = try bed.host("b", leaseSeconds: 30) { $0.etcd.limits.patience = .seconds(1) }
+      try b.join()
       try a.cluster.publish(.sample("e1", 5))
       try eventually("b knows it") { b.place(of: "e1") == "a" }
       for round in 0..<3 {

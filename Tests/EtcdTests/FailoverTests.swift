@@ -69,7 +69,7 @@ struct FailoverTests {
       let none = try bed.namespace.client([dead, dead]) { $0.limits.patience = .seconds(1) }
       let error = expect(.unreachable) { try none.put("/a", Data()) }
       #expect(error?.message.contains("127.0.0.1:9") == true)
-      #expect(error?.message.contains("all endpoints") == true)
+      #expect(error?.message.contains("none of the endpoints") == true)
     }
   }
 

@@ -55,7 +55,9 @@ struct SecurityTests {
       }
       try refuse("CERTIFICATE_VERIFY_FAILED") { $0.certificateAuthority = others.path("ca.crt") }
       try refuse("take our certificate") { ($0.certificate, $0.key) = (nil, nil) }
-      try refuse("take our certificate") { ($0.certificate, $0.key) = (others.path("client.crt"), others.path("client.key")) }
+      try refuse("take our certificate") {
+        ($0.certificate, $0.key) = (others.path("client.crt"), others.path("client.key"))
+      }
       try refuse("Couldn't find other.example") { $0.serverName = "other.example" }
       try refuse("Couldn't find its address") { $0.serverName = nil }
       let named = try namespace.client([server.endpoint]) {
