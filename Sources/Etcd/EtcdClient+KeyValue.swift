@@ -73,8 +73,8 @@ extension EtcdClient {
     return answer.deleted?.value ?? 0
   }
 
-  /// All of `success` where all comparisons hold, else all of `failure`, in one step. Neither may change anything in a
-  /// transaction that is sent again when its answer is lost; others throw `uncertain`.
+  /// All of `success` where all comparisons hold, else all of `failure`, in one step. One that only reads is sent again
+  /// where its answer is lost; one that may have changed something throws `uncertain`.
   public func transaction(
     _ compares: [Compare], success: [Operation], failure: [Operation] = []
   ) throws(EtcdError) -> TransactionAnswer {
