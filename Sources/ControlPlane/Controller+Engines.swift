@@ -246,8 +246,9 @@ extension Controller {
     guard let endpoint = try store.endpoint(id: id), endpoint.networkId == network else { return }
     let records = try store.publications(ofEndpoint: id)
     if records.isEmpty { return }
+    // From the data plane too: another endpoint may publish the ports before this one's goes.
     try store.setPublications(records, state: .removing)
-    try forgetPublications(of: endpoint)
+    for record in records { try withdraw(record) }
     try store.deletePublications(records)
   }
 
@@ -273,6 +274,7 @@ extension Controller {
       if let place = try place(of: endpoint), place.namespace.inode != host.own.inode { continue }
       try collect(endpoint, because: "its engine ended before it was connected")
     }
+    try releaseUnusedAddresses()
   }
 
   /// Looks for interfaces that were on their way, and does in the sandbox what the engine does not.
