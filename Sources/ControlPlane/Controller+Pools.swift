@@ -52,5 +52,15 @@ extension Controller {
       throw ControlError(.invalid, "address \(text.quoted) is no IP address")
     }
     try store.releaseAddress(address, ofPool: id)
+    // An engine releases an address behind its endpoint: one that still has it is one whose end was not told.
+    for endpoint in try store.engineEndpoints(ofPool: id, with: address) {
+      try collect(endpoint, because: "its engine gave \(address) back")
+    }
+  }
+
+  /// What an engine was promised for an endpoint when it, or we, ended. An endpoint that still comes has its address all the same.
+  func releaseUnusedAddresses() throws(ControlError) {
+    let count = try store.releaseUnusedAddresses()
+    if count > 0 { logger.warning("\(count) addresses of pools that no endpoint has are free again") }
   }
 }

@@ -67,8 +67,50 @@ extension Store {
     }
   }
 
+  /// What was promised, and what endpoints of the engine's network have.
   private static func takenAddresses(ofPool id: String, _ database: Database) throws -> Set<IPAddress> {
-    try IPAddress.fetchSet(database, sql: "SELECT address FROM pool_addresses WHERE pool_id = ?", arguments: [id])
+    let promised = "SELECT address FROM pool_addresses WHERE pool_id = ?"
+    return try IPAddress.fetchSet(database, sql: promised, arguments: [id])
+      .union(usedAddresses(ofPool: id, database))
+  }
+
+  /// Of the engine's network that has the pool's subnet.
+  private static let endpointsOfPool = """
+    FROM pools JOIN subnets USING (prefix) JOIN networks ON networks.id = subnets.network_id
+    JOIN endpoint_addresses ON subnet_id = subnets.id JOIN endpoints ON endpoints.id = endpoint_id
+    WHERE pools.id = ? AND networks.is_engines
+    """
+
+  private static func usedAddresses(ofPool id: String, _ database: Database) throws -> Set<IPAddress> {
+    try IPAddress.fetchSet(database, sql: "SELECT address " + endpointsOfPool, arguments: [id])
+  }
+
+  func engineEndpoints(ofPool id: String, with address: IPAddress) throws(ControlError) -> [EndpointRecord] {
+    try read { database in
+      try EndpointRecord.fetchAll(
+        database, sql: "SELECT endpoints.* \(Self.endpointsOfPool) AND address = ? AND endpoints.is_engines",
+        arguments: [id, address])
+    }
+  }
+
+  /// Gives back what was promised to endpoints that never came, or that went untold, and returns how much that was. Only where
+  /// an engine's network has the pool's subnet, and its gateway and auxiliary addresses are known: other pools' are not ours to judge.
+  func releaseUnusedAddresses() throws(ControlError) -> Int {
+    try write { database in
+      var count = 0
+      for pool in try PoolRecord.fetchAll(database) {
+        let networks = "prefix = ? AND network_id IN (SELECT id FROM networks WHERE is_engines)"
+        guard let subnet = try SubnetRecord.filter(sql: networks, arguments: [pool.prefix]).fetchOne(database)
+        else { continue }
+        let kept = try Self.usedAddresses(ofPool: pool.id, database).union(subnet.pool.reserved.keys)
+        for address in try Self.takenAddresses(ofPool: pool.id, database).subtracting(kept) {
+          try database.execute(
+            sql: "DELETE FROM pool_addresses WHERE pool_id = ? AND address = ?", arguments: [pool.id, address])
+          count += 1
+        }
+      }
+      return count
+    }
   }
 
   private static func noPool(_ id: String) -> ControlError {

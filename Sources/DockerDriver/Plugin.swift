@@ -59,6 +59,11 @@ struct Method: Sendable {
     _ body: @escaping @Sendable (Plugin, Argument) throws(ControlError) -> Result
   ) {
     call = { plugin, bytes throws(ControlError) in
+      // Docker's client has read its body to the end when it tries again (callWithRetry in its pkg/plugins/client.go).
+      guard !bytes.isEmpty else {
+        throw ControlError(
+          .invalid, "martletd ended in the midst of this call, and Docker repeats it without its content: try again")
+      }
       let argument = try JSONBody.decode(Argument.self, from: bytes)
       return try .json(body(plugin, argument), contentType: Plugin.contentType)
     }

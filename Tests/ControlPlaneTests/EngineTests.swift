@@ -93,6 +93,25 @@ import Wire
     #expect(try plane.networks().isEmpty && plane.sandboxes().isEmpty && plane.publications().isEmpty)
   }
 
+  @Test func `ports that are revoked may be another endpoint's, and stay so when the first goes`() throws {
+    let bench = try Bench()
+    try Self.make(bench)
+    try bench.uplink()
+    func published() -> [String] { bench.dataPlane.routing.publications.map(\.address.description) }
+    for number in 1...2 {
+      try Self.add(bench, number, "172.18.0.\(number + 1)/16")
+      _ = try Self.join(bench, number, Self.path + "\(number)")
+    }
+    let (plane, network) = (bench.controlPlane!, Self.networkID)
+    try plane.publish(network: network, endpoint: Self.endpointID(1), ports: ["8080:80/tcp"])
+    #expect(published() == ["172.18.0.2"])
+    try plane.unpublish(network: network, endpoint: Self.endpointID(1))
+    #expect(published().isEmpty)
+    try plane.publish(network: network, endpoint: Self.endpointID(2), ports: ["8080:80/tcp"])
+    try plane.deleteEndpoint(network: network, endpoint: Self.endpointID(1))
+    #expect(published() == ["172.18.0.3"])
+  }
+
   @Test func `what an engine never knew is refused in words`() throws {
     let bench = try Bench()
     #expect(refusal { try Self.add(bench) }?.code == .notFound)
@@ -252,6 +271,39 @@ import Wire
     #expect(
       refusal { _ = try bench.controlPlane.requestAddress(pool: pool, address: nil, isGateway: false) }?.code
         == .notFound)
+  }
+
+  @Test func `addresses whose endpoints never came are free when the engine or the daemon begins anew`() throws {
+    let bench = try Bench()
+    let pool = try bench.controlPlane.requestPool(DriverPoolRequest(pool: "172.18.0.0/16")).id
+    func request(_ address: String?) throws -> String {
+      try bench.controlPlane.requestAddress(pool: pool, address: address, isGateway: false)
+    }
+    // The gateway, before there is a network: not ours to judge.
+    _ = try request("172.18.0.1")
+    try bench.controlPlane.engineStarted()
+    #expect(refusal { _ = try request("172.18.0.1") }?.code == .conflict)
+    try Self.make(bench)
+    for begin in [{ try bench.controlPlane.engineStarted() }, { try bench.restart() }] {
+      for address in ["172.18.0.2", "172.18.0.9"] { _ = try request(address) }
+      try Self.add(bench)
+      try begin()
+      #expect(try request("172.18.0.9") == "172.18.0.9/16")
+      #expect(refusal { _ = try request("172.18.0.1") }?.code == .conflict, "the gateway's")
+      try bench.controlPlane.deleteEndpoint(network: Self.networkID, endpoint: Self.endpointID(1))
+      for address in ["172.18.0.2", "172.18.0.9"] {
+        try bench.controlPlane.releaseAddress(pool: pool, address: address)
+      }
+    }
+    // One that comes after all has its address though it is promised no more.
+    _ = try request("172.18.0.2")
+    try bench.restart()
+    try Self.add(bench)
+    #expect(refusal { _ = try request("172.18.0.2") }?.code == .conflict)
+    // One whose end was not told goes when its address is given back.
+    try bench.controlPlane.releaseAddress(pool: pool, address: "172.18.0.2")
+    #expect(try bench.controlPlane.endpoints().isEmpty)
+    #expect(try request("172.18.0.2") == "172.18.0.2/16")
   }
 
   private func handOut(_ bench: Bench, _ plane: ControlPlane) throws -> String {
