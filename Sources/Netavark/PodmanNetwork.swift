@@ -31,6 +31,9 @@ struct PodmanNetwork {
     (request.subnets, request.gateways) = (subnets.nonEmpty, gateways.nonEmpty)
     // Podman gives an internal network, and one without an address management of its own, no gateway.
     if gateways.isEmpty && !subnets.isEmpty { request.noGateway = true }
+    // Podman chooses no subnets for plugins.
+    let hasIPv6Subnet = subnets.contains { IPPrefix($0)?.isIPv6 == true }
+    if try object.boolean("ipv6_enabled") == true, !hasIPv6Subnet { request.ipv6 = true }
     let options = try object.texts("options") ?? [:]
     let mtu = try options["mtu"].map { text throws(ControlError) in
       guard let mtu = Int(text) else { throw ControlError(.invalid, "option mtu: \(text) is no number") }

@@ -141,6 +141,19 @@ final class DriverBench: Sendable {
     #expect(bench.run("teardown", DriverBench.namespace, input: attachment).status == 0, "once more is no error")
   }
 
+  @Test(arguments: [
+    ("", true), (#""subnets": [{"subnet": "10.94.0.0/24"}],"#, true), (#""subnets": [{"subnet": "fd94::/64"}],"#, nil),
+  ])
+  func ipv6ThatPodmanChoseNoSubnetFor(subnets: String, ipv6: Bool?) {
+    let bench = DriverBench()
+    let network = #"{\#(subnets) "name": "vn1", "id": "\#(DriverBench.id)", "ipv6_enabled": true}"#
+    let options = #"{"interface_name": "eth0", "static_ips": null}"#
+    let input = #"{"container_id": "c1", "network": \#(network), "network_options": \#(options)}"#
+    #expect(bench.run("setup", DriverBench.namespace, input: input).status == 0)
+    let requests = bench.service.calls.compactMap { if case .createNetwork(let request) = $0 { request } else { nil } }
+    #expect(requests.map(\.ipv6) == [ipv6])
+  }
+
   @Test func theNetworkGoesWithItsLastContainer() {
     let bench = DriverBench()
     bench.run("setup", DriverBench.namespace, input: DriverBench.attachment())
