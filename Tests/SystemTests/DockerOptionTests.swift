@@ -62,7 +62,10 @@ extension SystemTests.Docker {
         let first = try docker.container("first", on: "closed")
         try docker.container("second", on: "closed")
         #expect(try first.reaches("second"))
-        #expect(try !first.namespace.reaches("10.63.0.1", count: 1))
+        // Docker 28 gives the gateway's address to a container.
+        let gateway = "10.63.0.1"
+        #expect(try first.addresses() == [gateway] || !first.namespace.reaches(gateway, count: 1))
+        #expect(try !docker.host.run("ip", "-o", "address").contains("10.63.0."))
       }
     }
 

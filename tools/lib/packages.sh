@@ -69,6 +69,47 @@ unpack_archives() {
   done
 }
 
+# What tools/engines takes from another release: the engines, and a shell for images. Their libraries come along.
+release_archives="docker.io docker-cli podman netavark aardvark-dns runc busybox-static"
+
+# unpack_release SUITE DIRECTORY: the engines of another Debian and all that they need, their C library too, without installing
+# anything. The programs are told where their libraries are, so that they run beside this Debian's.
+unpack_release() {
+  if [ -e "$2/unpacked" ]; then return; fi
+  say "unpacking engines of Debian's $1"
+  mirror=$(apt-get indextargets --format '$(LABEL) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+    sed -n 's/^Debian main //p' | head -n 1)
+  [ -n "$mirror" ] || fail "apt's sources name no mirror of Debian"
+  rm -rf "$2"
+  mkdir -p "$2/apt/lists/partial" "$2/apt/archives/partial"
+  # As if nothing were installed: what is here is another release's.
+  : >"$2/apt/status"
+  printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$mirror" "$1" >"$2/apt/sources.list"
+  cat >"$2/apt/apt.conf" <<TEXT
+Dir::State "$2/apt";
+Dir::State::status "$2/apt/status";
+Dir::Cache "$2/apt";
+Dir::Etc::sourcelist "$2/apt/sources.list";
+Dir::Etc::sourceparts "-";
+Acquire::Languages "none";
+TEXT
+  # shellcheck disable=SC2086 # a list
+  { APT_CONFIG=$2/apt/apt.conf apt-get -qq update &&
+    APT_CONFIG=$2/apt/apt.conf apt-get -qq -y --no-install-recommends --download-only install $release_archives; } \
+    >/dev/null </dev/null || fail "$1's packages could not be had from $mirror"
+  for archive in "$2"/apt/archives/*.deb; do dpkg-deb -x "$archive" "$2" || fail "$archive could not be unpacked"; done
+  rm -rf "$2/apt"
+  # Where releases before trixie have them.
+  if [ ! -e "$2/bin" ]; then ln -s usr/bin "$2/bin"; fi
+  libraries=$(dirname "$(find "$2/usr/lib" -name 'ld-linux*.so*' -type f | head -n 1)")
+  for program in "$2"/usr/bin/* "$2"/usr/sbin/* "$2"/usr/lib/podman/*; do
+    if [ -h "$program" ] || ! patchelf --print-interpreter "$program" >/dev/null 2>&1; then continue; fi
+    patchelf --set-interpreter "$(find "$libraries" -name 'ld-linux*.so*' -type f)" --force-rpath \
+      --set-rpath "$libraries" "$program" || fail "$program could not be told where its libraries are"
+  done
+  : >"$2/unpacked"
+}
+
 # stop_services PACKAGE: Debian starts a service when it is installed; the benchmark starts what it needs by itself.
 stop_services() {
   if [ ! -d /run/systemd/system ]; then return; fi

@@ -51,7 +51,7 @@ final class Daemon {
     }
   }
 
-  /// Sends it a signal and waits until it has ended.
+  /// Sends it a signal (0: none) and waits until it has ended.
   @discardableResult
   func end(by number: Int32) throws -> Program.Outcome {
     guard let program else { throw Failure("martletd does not run") }
@@ -87,6 +87,7 @@ final class Daemon {
     try namespace.testbed.run(["prlimit", "--pid", "\(program.pid)", "--nofile=\(limit):"])
   }
 
+  var pid: pid_t? { program?.pid }
   var log: String { program?.complaintSoFar ?? "" }
   var output: String { program?.outputSoFar ?? "" }
 

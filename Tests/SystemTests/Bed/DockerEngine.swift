@@ -9,8 +9,16 @@ import Glibc
 /// that all of them are found, however they ended.
 final class DockerEngine {
   /// Where `tools/lib/packages.sh` unpacks what must not be installed: Debian starts a dockerd then, which would take the
-  /// machine's own network.
-  static let peers = #filePath.split(separator: "/").dropLast(4).map { "/" + $0 }.joined() + "/.build/peers"
+  /// machine's own network. MARTLET_PEERS=DIRECTORY has those of another release, as `tools/engines` unpacks them.
+  static let peers =
+    getenv("MARTLET_PEERS").map { String(cString: $0) }
+    ?? #filePath.split(separator: "/").dropLast(4).map { "/" + $0 }.joined() + "/.build/peers"
+  /// The first number of a peer's version, from its `--version`; 0 where there is no such program.
+  static func release(of program: String) -> Int {
+    let words = (try? Program(["\(peers)/\(program)", "--version"]).succeed())?.split(separator: " ") ?? []
+    return words.lazy.compactMap { $0.split(separator: ".").first.flatMap { Int($0) } }.first ?? 0
+  }
+  static let release = release(of: "usr/bin/docker")
   static var isInstalled: Bool {
     ["usr/sbin/dockerd", "usr/bin/containerd", "usr/sbin/runc", "bin/busybox"].allSatisfy {
       access("\(peers)/\($0)", X_OK) == 0
@@ -26,7 +34,7 @@ final class DockerEngine {
   private let holder: Program
   /// `subreaper.py`.
   private var parent: Program?
-  private var pid: pid_t?
+  private(set) var pid: pid_t?
 
   init(namespace: Namespace, directory: String) throws {
     self.namespace = namespace
@@ -111,7 +119,7 @@ final class DockerEngine {
     }
   }
 
-  /// Sends it a signal and waits until it has ended.
+  /// Sends it a signal (0: none) and waits until it has ended.
   func end(by number: Int32) throws {
     guard let pid else { throw Failure("dockerd does not run") }
     self.pid = nil

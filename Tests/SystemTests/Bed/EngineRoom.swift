@@ -83,6 +83,12 @@ final class EngineRoom {
     return outcome.output
   }
 
+  /// A signal would reach nsenter(1) alone, which waits for the daemon.
+  func killDaemon() throws {
+    try run(["sh", "-c", "kill -KILL $(head -n 1 '\(daemon.stateDirectory)/martletd.pid')"])
+    try daemon.end(by: 0)
+  }
+
   /// The network `lan`, for every engine of the room.
   func configure(_ version: String) throws {
     let plugin = #"""
