@@ -122,6 +122,10 @@ extension SystemTests.Docker {
           let descriptors = try docker.daemon.tapDescriptors
           for _ in 1...2 {
             try docker.container("gone", on: "lab", "--ip", "10.84.0.84", "--publish", "8084:80")
+            // Of one that martletd has not seen there yet it cannot know whether it is still to come, and waits two minutes.
+            try eventually("martletd has seen it in its place") {
+              try docker.endpoints().allSatisfy { $0.interface == "eth0" }
+            }
             try docker.daemon.end(by: SIGKILL)
             try proxy.plan("refuse")
             try docker.docker("rm", "--force", "gone")

@@ -25,7 +25,8 @@ struct OverlayBed {
   ///   - offloads: the wire takes segmented packets whole, as a card does not.
   ///   - options: further words of the kernel's vxlan.
   init(
-    _ testbed: Testbed, _ peer: Peer, overIPv6: Bool = false, mtu: Int = 1500, offloads: Bool = true, workers: Int? = nil,
+    _ testbed: Testbed, _ peer: Peer, overIPv6: Bool = false, mtu: Int = 1500, offloads: Bool = true,
+    workers: Int? = nil,
     options: String = ""
   ) throws {
     underlay = overIPv6 ? ["2001:db8::1", "2001:db8::2"] : ["192.0.2.1", "192.0.2.2"]
@@ -73,8 +74,8 @@ struct OverlayBed {
     try host.batch(
       "link add br0 type bridge", "link set br0 up",
       "link add vx0 type vxlan id \(vni) local \(local) remote \(remote) dstport 4789 \(options)",
-      "link set vx0 master br0 up",
-      "link add v0 type veth peer name eth0 netns \(container.name)", "link set v0 master br0 up")
+      "link set vx0 mtu \(mtu) master br0 up",
+      "link add v0 type veth peer name eth0 netns \(container.name)", "link set v0 mtu \(mtu) master br0 up")
     try container.batch(
       "link set eth0 mtu \(mtu) up", "address add \(containers[1].ipv4)/24 dev eth0",
       "address add \(containers[1].ipv6)/64 dev eth0 nodad")

@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// The small programs beside the tests.
 enum Script {
@@ -35,4 +36,27 @@ struct Transfer {
     }
     return (try lastLine(sender), try lastLine(receiver))
   }
+}
+
+/// What `martlet-load verify-receive` says of the datagrams it got.
+struct Verification: Decodable {
+  var received, lost, duplicated, reordered, corrupted, foreign: Int
+}
+
+/// Sends datagrams of random size; all that arrive must be whole, once and in order.
+@discardableResult
+func verifyDatagrams(
+  _ count: Int, from sender: Namespace, to receiver: Namespace, at address: String
+) throws -> Verification {
+  // While the sender's kernel still asks for the neighbour, it lets later datagrams overtake those that wait for the answer.
+  #expect(try sender.reaches(address))
+  let load = try Binaries.path("martlet-load")
+  let check = try receiver.start(load, "verify-receive", "7001", "--count", "\(count)")
+  try receiver.waitForSocket("udp", port: 7001)
+  try sender.run(load, "verify-send", address, "7001", "--count", "\(count)", "--rate", "10000")
+  let figures = try JSONDecoder().decode(Verification.self, from: Data(check.succeed().utf8))
+  #expect(figures.received + figures.lost == count)
+  #expect(figures.duplicated == 0 && figures.reordered == 0)
+  #expect(figures.corrupted == 0 && figures.foreign == 0)
+  return figures
 }
