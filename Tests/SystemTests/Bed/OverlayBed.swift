@@ -20,6 +20,9 @@ struct OverlayBed {
   let underlay: [String]
   let mtu: Int
 
+  /// Of a datagram that is not fragmented, IPv6 or not.
+  var payloadMax: Int { mtu - 48 }
+
   /// - Parameters:
   ///   - mtu: of the wire.
   ///   - offloads: the wire takes segmented packets whole, as a card does not.

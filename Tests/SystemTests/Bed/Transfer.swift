@@ -44,16 +44,18 @@ struct Verification: Decodable {
 }
 
 /// Sends datagrams of random size; all that arrive must be whole, once and in order.
+/// - Parameter longest: of a payload, in bytes. Fragments, which have no ports, may go another way than the rest.
 @discardableResult
 func verifyDatagrams(
-  _ count: Int, from sender: Namespace, to receiver: Namespace, at address: String
+  _ count: Int, from sender: Namespace, to receiver: Namespace, at address: String, longest: Int = 1400
 ) throws -> Verification {
   // While the sender's kernel still asks for the neighbour, it lets later datagrams overtake those that wait for the answer.
   #expect(try sender.reaches(address))
   let load = try Binaries.path("martlet-load")
-  let check = try receiver.start(load, "verify-receive", "7001", "--count", "\(count)")
+  let check = try receiver.start(load, "verify-receive", "7001", "--count", "\(count)", "--longest", "\(longest)")
   try receiver.waitForSocket("udp", port: 7001)
-  try sender.run(load, "verify-send", address, "7001", "--count", "\(count)", "--rate", "10000")
+  try sender.run(
+    load, "verify-send", address, "7001", "--count", "\(count)", "--longest", "\(longest)", "--rate", "10000")
   let figures = try JSONDecoder().decode(Verification.self, from: Data(check.succeed().utf8))
   #expect(figures.received + figures.lost == count)
   #expect(figures.duplicated == 0 && figures.reordered == 0)
