@@ -12,8 +12,7 @@ import Testing
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: directory) }
     let path = directory + "/plugin"
-    try "#!/bin/sh\n\(script)\n".write(toFile: path, atomically: true, encoding: .utf8)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    try Self.write("#!/bin/sh\n\(script)\n", asProgram: path)
     var environment = PluginBench.environment
     environment["CNI_COMMAND"] = command
     environment["CNI_PATH"] = "/nowhere:\(directory)"
@@ -28,6 +27,17 @@ import Testing
     } catch {
       return .failure(error)
     }
+  }
+
+  /// By another process: a child that a test beside this one starts meanwhile would inherit our descriptor for writing, and what
+  /// is open for writing cannot be run (ETXTBSY).
+  private static func write(_ text: String, asProgram path: String) throws {
+    let shell = Process()
+    shell.executableURL = URL(filePath: "/bin/sh")
+    shell.arguments = ["-c", #"printf %s "$1" >"$2" && chmod 755 "$2""#, "sh", text, path]
+    try shell.run()
+    shell.waitUntilExit()
+    try #require(shell.terminationStatus == 0)
   }
 
   @Test func getsWhatWeGot() throws {
