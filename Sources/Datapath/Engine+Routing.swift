@@ -70,13 +70,16 @@ extension Engine {
     carryOut(outwardVerdict(frame, network: Int(network), now: now), frame, from: Int(network), into: &output)
   }
 
+  // Mutating, what is called and not inlined: of a value that is being changed the compiler hands such a call a copy, all of
+  // the engine, for each frame.
+
   @usableFromInline
-  func outwardVerdict(_ frame: FrameDescriptor, network: Int, now: UInt32) -> RoutingVerdict {
+  mutating func outwardVerdict(_ frame: FrameDescriptor, network: Int, now: UInt32) -> RoutingVerdict {
     router!.pointee.fromNetwork(frame, network: network, now: now)
   }
 
   @usableFromInline
-  func inwardVerdict(_ frame: FrameDescriptor, now: UInt32) -> RoutingVerdict {
+  mutating func inwardVerdict(_ frame: FrameDescriptor, now: UInt32) -> RoutingVerdict {
     guard let router, Int(frame.length) >= Self.headerLength + Self.ethernetHeaderLength else { return .drop(.runt) }
     return router.pointee.fromUplink(frame, now: now)
   }
@@ -106,10 +109,10 @@ extension Engine {
   }
 
   @usableFromInline
-  func nextLeaving() -> (frame: FrameDescriptor, place: UInt16)? { router?.pointee.nextLeaving() }
+  mutating func nextLeaving() -> (frame: FrameDescriptor, place: UInt16)? { router?.pointee.nextLeaving() }
 
   @usableFromInline
-  func countRouted(from network: Int, to port: UInt16) {
+  mutating func countRouted(from network: Int, to port: UInt16) {
     let target = port == Self.none ? Int(Self.none) : Int(ports[Int(port)].network)
     guard target != network else { return }
     let counters = networkCounters.handle
@@ -122,7 +125,7 @@ extension Engine {
   }
 
   @usableFromInline
-  func countDrop(_ reason: DropReason, at port: UInt16) {
+  mutating func countDrop(_ reason: DropReason, at port: UInt16) {
     portCounters.handle.add(Int(port) &* PortCounter.count &+ PortCounter.drops.rawValue &+ Int(reason.rawValue))
   }
 
