@@ -3,18 +3,20 @@ import Tables
 import Wire
 
 /// As many frames as a worker takes at a time.
-private let burstCount = 32
-private let burstsPerRun = 32
+let burstCount = 32
+let burstsPerRun = 32
 private let floodedPorts = 8
-/// From one frame to the next, in bytes.
-private let stride = 128
-
 /// Small UDP datagrams of one flow, as a container's kernel hands them over.
-private final class Burst {
+final class Burst {
+  /// Of a frame, in bytes.
+  private static let room = 128
+
   let frames: UnsafeMutableBufferPointer<FrameDescriptor>
   private let memory: UnsafeMutableRawBufferPointer
 
-  init(to destination: MACAddress, from source: MACAddress, payload: Int = 18) {
+  /// - Parameter headroom: bytes before each frame.
+  init(to destination: MACAddress, from source: MACAddress, payload: Int = 18, headroom: Int = 0) {
+    let stride = headroom + Self.room
     let udp = UInt8(8 + payload)
     let bytes: [UInt8] =
       [1, 0, 0, 0, 0, 0, 34, 0, 6, 0]  // virtio-net: NEEDS_CSUM from byte 34 on, into byte 6 of that
@@ -24,7 +26,7 @@ private final class Burst {
     memory = .allocate(byteCount: burstCount * stride, alignment: 64)
     frames = .allocate(capacity: burstCount)
     for index in 0..<burstCount {
-      let start = memory.baseAddress! + index * stride
+      let start = memory.baseAddress! + (index * stride + headroom)
       start.copyMemory(from: bytes, byteCount: bytes.count)
       frames.initializeElement(
         at: index, to: FrameDescriptor(start: start, length: UInt32(bytes.count), port: 0, buffer: UInt16(index)))

@@ -20,38 +20,20 @@ struct AddressPool {
     self.reserved = reserved
   }
 
-  /// Hosts may have the address: it is in the subnet and names one host. Network and broadcast addresses fall away, but for
-  /// /31 (RFC 3021) and /32; of IPv6 only the routers' anycast address (RFC 4291, 2.6.1), but for /127 (RFC 6164) and /128.
-  static func isUsable(_ address: IPAddress, in subnet: IPPrefix) -> Bool {
-    guard subnet.contains(address) else { return false }
-    if subnet.length >= address.bitWidth - 1 { return true }
-    return address != subnet.first && (address.isIPv6 || address != subnet.last)
-  }
-
   /// The lowest address that a host may have: the gateway's, unless another is asked for.
   static func firstUsable(in subnet: IPPrefix) -> IPAddress {
-    isUsable(subnet.first, in: subnet) ? subnet.first : subnet.first.sameFamily(bits: subnet.first.bits + 1)
+    subnet.hasHost(subnet.first) ? subnet.first : subnet.first.sameFamily(bits: subnet.first.bits + 1)
   }
 
   private func isFree(_ address: IPAddress, _ taken: Set<IPAddress>) -> Bool {
-    Self.isUsable(address, in: subnet) && reserved[address] == nil && !taken.contains(address)
+    subnet.hasHost(address) && reserved[address] == nil && !taken.contains(address)
   }
 
   /// The first free address behind the cursor, around the range; nil where all are taken. Costs at most a step for each
   /// address that is not free.
   func next(after cursor: IPAddress?, taken: Set<IPAddress>) -> IPAddress? {
-    let (first, last) = (range.first, range.last)
-    var candidate = first
-    if let cursor, range.contains(cursor), cursor != last { candidate = first.sameFamily(bits: cursor.bits + 1) }
     // Two more than are known to be taken: the network's and the broadcast address.
-    let known = UInt128(taken.count + reserved.count + 2)
-    var remaining = min(last.bits - first.bits, known)
-    while !isFree(candidate, taken) {
-      guard remaining > 0 else { return nil }
-      remaining -= 1
-      candidate = candidate == last ? first : first.sameFamily(bits: candidate.bits + 1)
-    }
-    return candidate
+    range.firstAddress(after: cursor, steps: taken.count + reserved.count + 2) { isFree($0, taken) }
   }
 
   /// Refuses an address that was asked for by name.
@@ -59,7 +41,7 @@ struct AddressPool {
     guard subnet.contains(address) else {
       throw ControlError(.invalid, "address \(address) is not in the network's subnet \(subnet)")
     }
-    guard Self.isUsable(address, in: subnet) else {
+    guard subnet.hasHost(address) else {
       let role = address == subnet.last ? "broadcast" : subnet.isIPv6 ? "routers' anycast" : "network"
       throw ControlError(.invalid, "address \(address) is the \(role) address of \(subnet): choose another")
     }

@@ -333,6 +333,12 @@ public final class ControlPlane: ControlService {
       controller.attempt("keep the host silent until the next start") { () throws(ControlError) in
         try controller.host.lingerUplink()
       }
+      // Unlike endpoints, carriers are nobody's but the daemon's: a UDP port that it does not serve is not to be held.
+      for vtep in controller.carriers.keys {
+        controller.attempt("lower the carrier of \(vtep.address)") { () throws(ControlError) in
+          try controller.host.lowerCarrier(vtep.carrier)
+        }
+      }
       controller.removals.sync {}
     }
   }

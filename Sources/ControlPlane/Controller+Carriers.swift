@@ -1,4 +1,5 @@
 import ControlModel
+import LinuxIO
 import Wire
 
 // Theory of operation. What kernel and data plane have of an overlay goes with the process, so there is one way to every
@@ -41,7 +42,7 @@ struct RaisedCarrier {
 struct RaisedOverlay {
   var vtep: LocalVTEP
   /// By the peer's address.
-  var remotes: [IPAddress: (port: DataPlanePort, remote: DataPlaneRemote)] = [:]
+  var remotes: [IPAddress: (port: DataPlanePort, remote: RemoteOptions)] = [:]
 }
 
 /// An overlay as it is asked for.
@@ -50,9 +51,9 @@ struct AskedOverlay: Equatable {
   var peers: [IPAddress]
 
   /// By the peer's address.
-  var remotes: [IPAddress: DataPlaneRemote] {
+  var remotes: [IPAddress: RemoteOptions] {
     let remotes = peers.map { peer in
-      DataPlaneRemote(
+      RemoteOptions(
         local: record.local, remote: peer, port: record.vtep.port, vni: UInt32(record.vni),
         timeToLive: record.timeToLive.map(UInt8.init), trafficClass: record.trafficClass.map(UInt8.init),
         learns: record.learns)

@@ -73,7 +73,7 @@ struct SubnetPlan {
         throw ControlError(.invalid, "gateway \(text.quoted) is no IP address")
       }
       let index = try index(of: gateway, "gateway \(gateway)")
-      guard AddressPool.isUsable(gateway, in: subnets[index].prefix) else {
+      guard subnets[index].prefix.hasHost(gateway) else {
         throw ControlError(
           .invalid, "gateway \(gateway) is the network's or broadcast address of \(subnets[index].prefix)")
       }

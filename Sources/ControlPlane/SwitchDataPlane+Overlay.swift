@@ -14,13 +14,10 @@ extension SwitchDataPlane {
   }
 
   public func addRemote(
-    _ remote: DataPlaneRemote, by carrier: DataPlanePort, to network: DataPlaneNetwork
+    _ remote: RemoteOptions, by carrier: DataPlanePort, to network: DataPlaneNetwork
   ) throws(ControlError) -> DataPlanePort {
-    let options = RemoteOptions(
-      local: remote.local, remote: remote.remote, port: remote.port, vni: remote.vni, timeToLive: remote.timeToLive,
-      trafficClass: remote.trafficClass, learns: remote.learns)
     let (carrier, handle) = (try handle(carrier), try handle(network))
     return remember(
-      try controlled { () throws(Errno) in try fabric.addRemote(options, by: carrier, to: handle) }, network: network)
+      try controlled { () throws(Errno) in try fabric.addRemote(remote, by: carrier, to: handle) }, network: network)
   }
 }

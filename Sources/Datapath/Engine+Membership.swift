@@ -90,7 +90,7 @@ extension Engine {
     router?.pointee.removePort(index)
     port.pointee.isUplink = false
     port.pointee.isCarrier = false
-    remotes.remove(port: index)
+    if port.pointee.separation.contains(.remote) { remotes.remove(port: index) }
     guard networkIndex != Self.none else { return Self.none }
     let network = networks + Int(networkIndex)
     network.pointee.table.pointee.setPortLimit(index, 0)

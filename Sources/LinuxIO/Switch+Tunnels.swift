@@ -4,18 +4,20 @@ import SystemCalls
 import Tables
 import Wire
 
-/// A remote VTEP, in one network.
+/// A VTEP of another host, and how frames of one network go there (RFC 7348).
 public struct RemoteOptions: Sendable, Equatable {
   public var local: IPAddress
+  /// Of the same family.
   public var remote: IPAddress
-  /// UDP, of the remote.
+  /// UDP, of both.
   public var port: UInt16
   public var vni: UInt32
-  /// nil: the inner packet's.
+  /// Of the outer packet; nil: the inner's.
   public var timeToLive: UInt8?
-  /// nil: the inner packet's DSCP.
+  /// Of the outer packet, its two ECN bits 0: those are RFC 6040's to set; nil: the inner's DSCP.
   public var trafficClass: UInt8?
-  public var ports: PortOptions
+  /// Its frames tell which MAC addresses are there.
+  public var learns: Bool
 
   public init(
     local: IPAddress, remote: IPAddress, port: UInt16 = VXLANHeader.portDefault, vni: UInt32,
@@ -23,7 +25,7 @@ public struct RemoteOptions: Sendable, Equatable {
   ) {
     (self.local, self.remote, self.port, self.vni) = (local, remote, port, vni)
     (self.timeToLive, self.trafficClass) = (timeToLive, trafficClass)
-    ports = PortOptions(isRemote: true, learns: learns)
+    self.learns = learns
   }
 }
 
@@ -38,12 +40,12 @@ extension Switch {
     precondition(queues.count == 1 || queues.count == workerCount)
     let port = try place(for: queues)
     let segmentation = TAPDevice.setSegmentation(queues[0], atMost: options.tunnelSegmentation)
+    places.withLock { $0.segmentations[port] = segmentation }
     for worker in 0..<workerCount {
       let isReader = queues.count > 1 || worker == Int(port.port) % workerCount
       var link = PortLink(descriptor: queues[queues.count > 1 ? worker : 0], isRead: isReader)
       if queues.count > 1 { link.partnerDescriptor = queues[(worker + 1) % queues.count] }
       link.serial = port.serial
-      link.segmentation = segmentation
       let opened = link
       if let error = ask(worker, { $0.openCarrier(port.port, opened, TunnelIngress(port: udp)) }) {
         take(port, from: 0..<worker)
@@ -64,12 +66,21 @@ extension Switch {
       trafficClass: options.trafficClass.map { .fixed($0) } ?? .inherited, hash: flowHash)
     guard let remote else { throw Errno(EINVAL, "add the remote \(options.remote) of \(options.local)") }
     let port = try place(for: [])
-    let coalesces = self.options.coalescesUDP
+    let segmentation = places.withLock { $0.segmentations[carrier] ?? .none }
+    let memory = UnsafeMutablePointer<TunnelLink>.allocate(capacity: 1)
+    memory.initialize(to: TunnelLink(remote, carrier: carrier.port, segmentation))
+    let shared = SharedTunnelLink(pointer: UnsafePointer(memory))
+    places.withLock { $0.tunnels[port] = shared }
+    var link = PortLink()
+    link.serial = port.serial
+    link.coalescesUDP = self.options.coalescesUDP && segmentation == .tunnel
+    link.tunnel = shared.pointer
+    let opened = link
+    let ports = PortOptions(isRemote: true, learns: options.learns)
     askAll { worker in
-      let segmentation = worker.transmitter.links[Int(carrier.port)].segmentation
-      worker.openRemote(
-        port, TunnelLink(remote, carrier: carrier.port, segmentation), source: options.remote.mapped,
-        network: network.network, options.ports, coalescesUDP: coalesces && segmentation == .tunnel)
+      worker.transmitter.links[Int(port.port)] = opened
+      worker.engine.addPort(port.port, to: network.network, ports)
+      worker.engine.addRemote(port.port, source: options.remote.mapped, vni: options.vni, by: carrier.port)
     }
     return port
   }
@@ -96,21 +107,5 @@ extension Worker {
     transmitter.links[Int(port)] = link
     armRead(port)
     return nil
-  }
-
-  mutating func openRemote(
-    _ port: PortHandle, _ tunnel: TunnelLink, source: UInt128, network: UInt16, _ options: PortOptions,
-    coalescesUDP: Bool
-  ) {
-    let memory = UnsafeMutablePointer<TunnelLink>.allocate(capacity: 1)
-    memory.initialize(to: tunnel)
-    var link = PortLink()
-    link.serial = port.serial
-    link.coalescesUDP = coalescesUDP
-    link.tunnel = UnsafePointer(memory)
-    link.overhead = tunnel.overhead
-    transmitter.links[Int(port.port)] = link
-    engine.addPort(port.port, to: network, options)
-    engine.addRemote(port.port, source: source, vni: tunnel.remote.vni, by: tunnel.carrier)
   }
 }

@@ -37,19 +37,22 @@ public final class Switch: Sendable {
     let thread: WorkerThread
   }
 
-  private struct Places {
+  struct Places {
     var networks: Indices
     var ports: Indices
     /// What to close with each port.
     var descriptors: [PortHandle: [Int32]] = [:]
     /// What to free with each port.
     var limits: [PortHandle: PortRateLimits] = [:]
+    var tunnels: [PortHandle: SharedTunnelLink] = [:]
+    /// What the kernel grants each carrier.
+    var segmentations: [PortHandle: TunnelSegmentation] = [:]
     var serial: UInt32 = 0
   }
 
   private let members: [Member]
   private let exchange: LearningExchange
-  private let places: Mutex<Places>
+  let places: Mutex<Places>
   private let lostHandler: Notices<PortHandle>
   private let handOver: RouterHandOver
   let wanted: Notices<IPAddress>
@@ -154,6 +157,8 @@ public final class Switch: Sendable {
       places.descriptors = [:]
       for limits in places.limits.values { limits.deallocate() }
       places.limits = [:]
+      for tunnel in places.tunnels.values { tunnel.pointer.deallocate() }
+      places.tunnels = [:]
     }
   }
 
@@ -274,6 +279,8 @@ public final class Switch: Sendable {
     }
     let descriptors = places.withLock { places in
       places.ports.giveBack(port.port)
+      places.tunnels.removeValue(forKey: port)?.pointer.deallocate()
+      places.segmentations[port] = nil
       return places.descriptors.removeValue(forKey: port) ?? []
     }
     for descriptor in descriptors { close(descriptor) }

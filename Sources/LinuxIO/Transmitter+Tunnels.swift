@@ -18,6 +18,11 @@ struct TunnelLink: BitwiseCopyable {
   }
 }
 
+/// All workers read it while the port is open, and nobody writes. The switch's, which frees it.
+struct SharedTunnelLink: @unchecked Sendable {
+  let pointer: UnsafePointer<TunnelLink>
+}
+
 extension FrameDescriptor {
   fileprivate var isSegmented: Bool {
     VirtioNetHeader(loadingFrom: UnsafeRawPointer(start)).segmentation != .none

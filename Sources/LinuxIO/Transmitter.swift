@@ -26,12 +26,8 @@ struct PortLink: BitwiseCopyable {
   /// Takes small UDP frames as one segmented frame.
   var coalescesUDP = false
   var isPacketSocket = false
-  /// Of a remote VTEP, which has no descriptor of its own. The worker's while the port is open.
+  /// Of a remote VTEP, which has no descriptor of its own. The switch's.
   var tunnel: UnsafePointer<TunnelLink>?
-  /// Of a carrier.
-  var segmentation = TunnelSegmentation.none
-  /// Bytes that are written with each frame beyond its own.
-  var overhead = 0
   /// nil: nothing of the port is limited.
   var limits: PortRateLimits?
   /// For the reads of a packet socket: the worker's while the port is open.
@@ -81,10 +77,7 @@ struct Transmitter: ~Copyable {
   }
 
   deinit {
-    for index in 0..<portCapacity {
-      links[index].message?.deallocate()
-      links[index].tunnel?.deallocate()
-    }
+    for index in 0..<portCapacity { links[index].message?.deallocate() }
     links.deallocate()
   }
 
@@ -112,7 +105,7 @@ struct Transmitter: ~Copyable {
   mutating func completed(_ operation: Operation, result: Int32) {
     links[Int(operation.port)].writes &-= 1
     buffers.release(operation.index)
-    let overhead = Engine.headerLength &+ links[Int(operation.port)].overhead
+    let overhead = Engine.headerLength &+ (links[Int(operation.port)].tunnel?.pointee.overhead ?? 0)
     count(operation.port, frames: 1, bytes: UInt64(max(0, Int(result) &- overhead)), result: result)
   }
 

@@ -55,7 +55,6 @@ extension Worker {
       packetSockets.removeAll { $0 == port }
     }
     transmitter.links[Int(port)].message?.deallocate()
-    transmitter.links[Int(port)].tunnel?.deallocate()
     transmitter.links[Int(port)] = PortLink()
     // Emptying an entry of the table fails only where the table is not there.
     try? transmitter.setDescriptors(port, PortLink())

@@ -41,6 +41,35 @@ public struct IPPrefix: Hashable, Sendable {
   public func overlaps(_ other: IPPrefix) -> Bool { contains(other.first) || other.contains(first) }
 }
 
+extension IPPrefix {
+  /// The address is in the subnet and one host's: not IPv4's network and broadcast addresses, nor the routers' anycast address of
+  /// IPv6 (RFC 4291, 2.6.1), but where the prefix is too short for them (RFC 3021, RFC 6164).
+  public func hasHost(_ address: IPAddress) -> Bool {
+    guard contains(address) else { return false }
+    if length >= address.bitWidth - 1 { return true }
+    return address != first && (address.isIPv6 || address != last)
+  }
+
+  /// The first free address behind `cursor`, around the prefix; nil where there is none.
+  /// - Parameters:
+  ///   - cursor: nil, or outside the prefix: its end.
+  ///   - steps: addresses at most that are not free. No more are looked at than one more.
+  public func firstAddress(
+    after cursor: IPAddress?, steps: Int, where isFree: (IPAddress) -> Bool
+  ) -> IPAddress? {
+    let (first, last) = (first, last)
+    func next(_ address: IPAddress) -> IPAddress {
+      address == last ? first : first.sameFamily(bits: address.bits + 1)
+    }
+    var candidate = cursor.flatMap { contains($0) ? next($0) : nil } ?? first
+    for _ in 0...min(last.bits - first.bits, UInt128(steps)) {
+      if isFree(candidate) { return candidate }
+      candidate = next(candidate)
+    }
+    return nil
+  }
+}
+
 extension IPPrefix: LosslessStringConvertible {
   /// `10.0.0.2/24`; the length must be there, without leading zeros.
   public init?(_ description: String) {

@@ -1,6 +1,7 @@
 import ControlModel
 import Foundation
 import Glibc
+import LinuxIO
 import Logging
 import Testing
 import Wire
@@ -68,7 +69,7 @@ final class Bench {
     var overlays: [OverlayRecord]
     var peers: [OverlayPeerRecord]
     var carriers: [UInt16]
-    var remotes: [DataPlaneRemote]
+    var remotes: [RemoteOptions]
     var entries: Set<MACAddress>
     var heldDescriptors: Int
   }

@@ -1,4 +1,5 @@
 import ControlModel
+import LinuxIO
 import Testing
 import Wire
 
@@ -35,7 +36,7 @@ import Wire
     #expect(try bench.controlPlane.overlays() == [shown])
     let carrier = LocalVTEP(address: ip("192.0.2.1"), port: 8472).carrier
     #expect(bench.host.state.carriers == [carrier: .init(local: ip("192.0.2.1"), port: 8472)])
-    let remote = DataPlaneRemote(
+    let remote = RemoteOptions(
       local: ip("192.0.2.1"), remote: ip("192.0.2.9"), port: 8472, vni: 42, timeToLive: nil, trafficClass: 0x48,
       learns: false)
     #expect(bench.dataPlane.remotes.first == remote)

@@ -1,6 +1,7 @@
 import ControlModel
 import ControlPlane
 import Glibc
+import LinuxIO
 import SystemCalls
 import Wire
 
@@ -12,7 +13,7 @@ extension StandInDataPlane {
       var port: UInt16
     }
     struct Remote: Equatable {
-      var remote: DataPlaneRemote
+      var remote: RemoteOptions
       var carrier: DataPlanePort
       var network: DataPlaneNetwork
     }
@@ -37,7 +38,7 @@ extension StandInDataPlane {
   var overlay: Overlay { state.overlay }
 
   /// Of remotes, by network: where they are.
-  var remotes: [DataPlaneRemote] { overlay.remotes.values.map(\.remote).sorted { $0.remote.bits < $1.remote.bits } }
+  var remotes: [RemoteOptions] { overlay.remotes.values.map(\.remote).sorted { $0.remote.bits < $1.remote.bits } }
 
   func forgetOverlays() { edit { $0.overlay.removeAll() } }
 
@@ -56,7 +57,7 @@ extension StandInDataPlane {
   }
 
   func addRemote(
-    _ remote: DataPlaneRemote, by carrier: DataPlanePort, to network: DataPlaneNetwork
+    _ remote: RemoteOptions, by carrier: DataPlanePort, to network: DataPlaneNetwork
   ) throws(ControlError) -> DataPlanePort {
     try step("addRemote") { state throws(ControlError) in
       precondition(state.overlay.carriers[carrier]?.port == remote.port, "not by that carrier")

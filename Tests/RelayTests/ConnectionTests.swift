@@ -1,5 +1,6 @@
 import Glibc
 import Relay
+import Support
 import SystemCalls
 import Testing
 import Wire

@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Relay
+import Support
 import SystemCalls
 import Testing
 import Wire
@@ -83,24 +84,6 @@ func eventually(
       return
     }
     usleep(1000)
-  }
-}
-
-/// Runs `body` on a thread of its own; `wait` gives what came of it.
-final class Background<Result: Sendable>: @unchecked Sendable {
-  private let ended = DispatchSemaphore(value: 0)
-  private var result: Swift.Result<Result, any Error>?
-
-  init(_ body: @escaping @Sendable () throws -> Result) {
-    Thread { [self] in
-      result = Swift.Result(catching: body)
-      ended.signal()
-    }.start()
-  }
-
-  func wait() throws -> Result {
-    ended.wait()
-    return try result!.get()
   }
 }
 

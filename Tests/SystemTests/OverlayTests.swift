@@ -1,4 +1,5 @@
 import ControlModel
+import Glibc
 import Testing
 
 extension SystemTests {
@@ -118,12 +119,16 @@ extension SystemTests {
       }
     }
 
-    @Test("a daemon that comes back, after kill -9 too, goes on", arguments: [15, 9] as [Int32])
+    @Test("a daemon that comes back, after kill -9 too, goes on", arguments: [SIGTERM, SIGKILL])
     func restart(signal: Int32) throws {
       try withOverlay(.kernel) { bed in
         let target = OverlayBed.containers[1].ipv4
         #expect(try bed.containers[0].reaches(target))
         _ = try bed.daemon.end(by: signal)
+        if signal == SIGTERM {
+          let left = try Set(bed.hosts[0].linkNames())
+          #expect(left == ["lo", OverlayBed.wire], "the UDP port is free again")
+        }
         try bed.daemon.start()
         try eventually("the overlay carries again") { try bed.containers[0].reaches(target) }
       }
