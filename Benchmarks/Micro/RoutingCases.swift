@@ -2,8 +2,6 @@ import Datapath
 import Tables
 import Wire
 
-private let burstCount = 32
-private let burstsPerRun = 32
 private let frameCount = burstCount * burstsPerRun
 private let stride = 128
 
