@@ -92,7 +92,7 @@ let package = Package(
       "ControlPlane",
       [
         "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
-        "ControlModel", logging,
+        "Cluster", "ControlModel", logging,
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     library(
@@ -119,7 +119,8 @@ let package = Package(
     executable(
       "martletd",
       [
-        "ControlPlane", "ControlAPI", "DNS", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", arguments, logging,
+        "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "ControlModel", "LinuxIO", "SystemCalls",
+        "Wire", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
     executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),

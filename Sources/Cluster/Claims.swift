@@ -129,12 +129,11 @@ final class Claims: Sendable {
   }
 
   /// Without effect where the endpoint does not have it on this host, or no more.
-  func releaseAddress(_ address: IPAddress, network: String, endpoint: String) throws(ControlError) {
+  func releaseAddress(_ address: IPAddress, network: String, endpoint: String) throws(EtcdError) {
     let key = keys.address(address.description, of: network)
-    try asking { () throws(EtcdError) in
-      guard let found = try client.range(.key(key)).values.first,
-        holder(of: found) == StoredAddress.Holder(endpoint: endpoint, host: host)
-      else { return }
+    if let found = try client.range(.key(key)).values.first,
+      holder(of: found) == StoredAddress.Holder(endpoint: endpoint, host: host)
+    {
       try release(found)
     }
     known.withLock { known in
@@ -203,6 +202,11 @@ final class Claims: Sendable {
   }
 
   private func owner(of value: KeyValue) -> String { (try? StoredNetworkID.read(value.value, [])) ?? "unknown" }
+
+  func hasVNI(_ vni: UInt32, network: String) throws(ControlError) -> Bool {
+    let found = try asking { () throws(EtcdError) in try client.range(.key(keys.vni(vni))).values.first }
+    return found.map(owner) == network
+  }
 
   /// Without effect where the network does not have it.
   func releaseVNI(_ vni: UInt32, network: String) throws(ControlError) {

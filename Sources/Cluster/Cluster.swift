@@ -23,6 +23,8 @@ public struct ClusterConfiguration: Sendable {
 /// `status` and `trouble` do not block; the others wait for etcd, `EtcdLimits.patience` for each of its answers, and
 /// throw when there is none.
 public final class Cluster: Sendable {
+  /// This host's.
+  public let hostName: String
   private let client: EtcdClient
   private let state: ClusterState
   private let membership: Membership
@@ -45,6 +47,7 @@ public final class Cluster: Sendable {
     } catch {
       throw ControlError(error)
     }
+    hostName = configuration.host.name
     claims = Claims(client: client, keys: keys, host: configuration.host.name)
     let membership = Membership(
       client: client, keys: keys, claims: claims, host: configuration.host, leaseSeconds: configuration.leaseSeconds,
@@ -118,8 +121,17 @@ public final class Cluster: Sendable {
 
   // MARK: What only one may have
 
+  /// All networks as etcd has them now, and the revision at which they were read, for `createNetwork`.
+  public func networksNow() throws(ControlError) -> (networks: [ClusterNetwork], revision: Int64) {
+    try claims.networksNow()
+  }
+
   /// A network that all hosts know from now on. Its VNI must have been claimed. The very same once more is no error.
-  public func createNetwork(_ network: ClusterNetwork) throws(ControlError) { try claims.createNetwork(network) }
+  ///
+  /// - Parameter revision: `conflict` where another host has made or changed a network since.
+  public func createNetwork(_ network: ClusterNetwork, asOf revision: Int64? = nil) throws(ControlError) {
+    try claims.createNetwork(network, asOf: revision)
+  }
 
   /// Subnets and options of a network.
   public func updateNetwork(_ network: ClusterNetwork) throws(ControlError) { try claims.updateNetwork(network) }
@@ -139,7 +151,14 @@ public final class Cluster: Sendable {
 
   /// Without effect where the endpoint does not have it on this host.
   public func releaseAddress(_ address: IPAddress, network: String, endpoint: String) throws(ControlError) {
-    try claims.releaseAddress(address, network: network, endpoint: endpoint)
+    try claims.asking { () throws(EtcdError) in
+      try claims.releaseAddress(address, network: network, endpoint: endpoint)
+    }
+  }
+
+  /// As `releaseAddress`, soon, or when etcd can be reached again. Does not block.
+  public func releaseSoon(_ addresses: [IPAddress], network: String, endpoint: String) {
+    membership.releaseSoon(addresses, network: network, endpoint: endpoint)
   }
 
   /// A VNI for one network alone: `wanted`, or one that is free. Once more is no error.

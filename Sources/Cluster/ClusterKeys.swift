@@ -14,7 +14,8 @@ struct ClusterKeys: Sendable {
   enum Kind: String { case networks, hosts, endpoints }
 
   var state: String { "\(prefix)/state/" }
-  func network(_ id: String) -> String { "\(state)networks/\(id)" }
+  var networks: String { "\(state)networks/" }
+  func network(_ id: String) -> String { networks + id }
   func host(_ name: String) -> String { "\(state)hosts/\(name)" }
   func endpoints(of network: String) -> String { "\(state)endpoints/\(network)/" }
   func endpoint(_ id: String, of network: String) -> String { endpoints(of: network) + id }

@@ -28,7 +28,15 @@ final class Membership: Sendable {
     var takesOver: Bool
   }
 
+  private struct Release: Hashable {
+    var address: IPAddress
+    var network: String
+    var endpoint: String
+  }
+
   private struct Shared {
+    /// Addresses that are to be given back.
+    var releases: Set<Release> = []
     /// By key.
     var own: [String: Entry] = [:]
     var unsettled: Set<String> = []
@@ -83,6 +91,16 @@ final class Membership: Sendable {
     shared.withLock { shared in
       shared.own[key] = nil
       shared.unsettled.insert(key)
+    }
+    wake.signal()
+  }
+
+  func releaseSoon(_ addresses: [IPAddress], network: String, endpoint: String) {
+    if addresses.isEmpty { return }
+    shared.withLock { shared in
+      for address in addresses {
+        shared.releases.insert(Release(address: address, network: network, endpoint: endpoint))
+      }
     }
     wake.signal()
   }
@@ -150,6 +168,7 @@ final class Membership: Sendable {
           due = .now + interval
         }
         let isAllSettled = try settleSome(lease)
+        try releaseOne()
         if !isSwept, isAllSettled, let revision = leftoversUpTo {
           let ids = shared.withLock { $0.own.keys.compactMap { keys.parse($0)?.ids.last } }
           try claims.releaseAddresses(of: name, keeping: holders.union(ids), upTo: revision)
@@ -157,7 +176,7 @@ final class Membership: Sendable {
         }
         backoff.reset()
         shared.withLock { $0.trouble = nil }
-        if isAllSettled {
+        if isAllSettled, shared.withLock({ $0.releases.isEmpty }) {
           let rest = max(.zero, ContinuousClock.now.duration(to: due))
           _ = wake.wait(timeout: .now() + DispatchTimeInterval(rest))
         }
@@ -243,6 +262,12 @@ final class Membership: Sendable {
       throw error
     }
     return shared.withLock { $0.unsettled.isEmpty }
+  }
+
+  private func releaseOne() throws(EtcdError) {
+    guard let release = shared.withLock({ $0.releases.first }) else { return }
+    try claims.releaseAddress(release.address, network: release.network, endpoint: release.endpoint)
+    shared.withLock { _ = $0.releases.remove(release) }
   }
 
   private func settleHost(_ lease: LeaseID) throws(EtcdError) {

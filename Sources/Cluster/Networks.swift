@@ -5,7 +5,16 @@ import FoundationEssentials
 extension Claims {
   // MARK: Networks
 
-  func createNetwork(_ network: ClusterNetwork) throws(ControlError) {
+  func networksNow() throws(ControlError) -> (networks: [ClusterNetwork], revision: Int64) {
+    let all = try asking { () throws(EtcdError) in try client.readAll(.prefix(keys.networks)) }
+    let networks = all.values.compactMap { value in
+      keys.parse(value.key).flatMap { try? StoredNetwork.read(value.value, $0.ids) }
+    }
+    return (networks, all.revision)
+  }
+
+  /// - Parameter revision: at which it was seen that the network goes with the others.
+  func createNetwork(_ network: ClusterNetwork, asOf revision: Int64?) throws(ControlError) {
     try ClusterKeys.check(network.id, "network id")
     try ClusterKeys.check(network.name, "network name")
     let key = keys.network(network.id)
@@ -13,6 +22,7 @@ extension Claims {
     let (value, owner) = (StoredNetwork(network).data, StoredNetworkID(network.id).data)
     var compares: [Compare] = [.isAbsent(key), .isAbsent(nameKey)]
     if let vni = network.vni { compares.append(Compare(.key(keys.vni(vni)), .equal, .value(owner))) }
+    if let revision { compares.append(Compare(.prefix(keys.networks), .less, .modRevision(revision + 1))) }
     let answer = try change(
       compares, success: [.put(key, value), .put(nameKey, owner)], failure: [.range(.key(key)), .range(.key(nameKey))])
     if answer.succeeded { return }
@@ -21,10 +31,13 @@ extension Claims {
       if found.value == value { return }
       throw ControlError(.conflict, "network \(network.id) is in the cluster already, and different")
     }
-    if answer.results[1].isEmpty, let vni = network.vni {
+    if !answer.results[1].isEmpty {
+      throw ControlError(.conflict, "another network of the cluster has the name \(network.name): choose another")
+    }
+    if let vni = network.vni, try !hasVNI(vni, network: network.id) {
       throw ControlError(.conflict, "VNI \(vni) is not the network's: claim it first")
     }
-    throw ControlError(.conflict, "another network of the cluster has the name \(network.name): choose another")
+    throw ControlError(.conflict, "another host changed the cluster's networks in between: try again")
   }
 
   func updateNetwork(_ network: ClusterNetwork) throws(ControlError) {

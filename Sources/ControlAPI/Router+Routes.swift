@@ -5,7 +5,7 @@ import NIOHTTP1
 extension Router {
   /// The whole API. docs/openapi.yaml describes exactly these routes; a test compares the two.
   static let v1 = Router(
-    routes: networkRoutes + portRoutes + overlayRoutes + forwardingRoutes + sandboxRoutes + endpointRoutes
+    routes: networkRoutes + portRoutes + overlayRoutes + clusterRoutes + forwardingRoutes + sandboxRoutes + endpointRoutes
       + publicationRoutes + uplinkRoutes + sessionRoutes + daemonRoutes)
 
   private static let networkRoutes: [Route] = [
@@ -76,6 +76,14 @@ extension Router {
       return .done
     },
     Route(.GET, "/v1/overlays") { _, service throws(ControlError) in try .json(service.overlays()) },
+  ]
+
+  private static let clusterRoutes: [Route] = [
+    Route(.GET, "/v1/cluster") { _, service throws(ControlError) in try .json(service.clusterView()) },
+    Route(.DELETE, "/v1/cluster/hosts/{name}") { request, service throws(ControlError) in
+      try service.forgetHost(request.captures[0])
+      return .done
+    },
   ]
 
   private static let forwardingRoutes: [Route] = [

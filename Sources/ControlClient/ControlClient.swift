@@ -207,6 +207,11 @@ extension ControlClient {
     try send("POST", "/v1/networks/\(Self.segment(network))/fdb/flush", body: body)
   }
 
+  public func clusterView() throws(ControlError) -> ClusterView { try get("/v1/cluster") }
+  public func forgetHost(_ name: String) throws(ControlError) {
+    try send("DELETE", "/v1/cluster/hosts/\(Self.segment(name))", body: nil)
+  }
+
   public func statistics(network: String?) throws(ControlError) -> Statistics {
     try get("/v1/statistics" + (network.map { "?network=\(Self.segment($0))" } ?? ""))
   }

@@ -77,6 +77,11 @@ public protocol ControlService: Sendable {
   /// Forgets learned entries: all, or those of one port (an endpoint's id, an interface, `gateway` or `vtep=ADDRESS`).
   func flushForwardingEntries(network: String, port: String?) throws(ControlError)
 
+  /// `notFound` where this host is in no cluster.
+  func clusterView() throws(ControlError) -> ClusterView
+  /// Gives back the addresses of a host that will not return. `conflict` or `system` while it is in the cluster.
+  func forgetHost(_ name: String) throws(ControlError)
+
   func statistics(network: String?) throws(ControlError) -> Statistics
   /// Returns once the daemon has begun to stop.
   func shutdown(_ request: ShutdownRequest) throws(ControlError)

@@ -19,6 +19,8 @@ public struct NetworkRequest: Codable, Sendable, Equatable {
   public var gatewayMode: String?
   /// A plain switch: no gateway port, no address taken for one.
   public var noGateway: Bool?
+  /// local: of this host; global: of every host of the cluster. Absent: global with the driver overlay where there is a cluster.
+  public var scope: String?
   public var labels: [String: String]?
   public var options: [String: String]?
 
@@ -33,7 +35,7 @@ public struct NetworkRequest: Codable, Sendable, Equatable {
     case fdbLimit = "fdb_limit"
     case gatewayMode = "gateway_mode"
     case noGateway = "no_gateway"
-    case labels, options
+    case scope, labels, options
   }
 }
 
@@ -78,6 +80,8 @@ public struct Network: Codable, Sendable, Equatable {
   public var id: String
   public var name: String
   public var driver: String
+  /// local, or global: every host of the cluster has it.
+  public var scope: String
   public var subnets: [Subnet]
   public var `internal`: Bool
   public var mtu: Int
@@ -99,7 +103,7 @@ public struct Network: Codable, Sendable, Equatable {
   public var ports: [InterfacePort]
 
   public init(
-    id: String, name: String, driver: String, subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int,
+    id: String, name: String, driver: String, scope: String = "local", subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int,
     fdbLimit: Int,
     gatewayMode: String, gatewayInterface: String?, parent: String? = nil, overlay: Overlay? = nil,
     labels: [String: String],
@@ -110,6 +114,7 @@ public struct Network: Codable, Sendable, Equatable {
     self.id = id
     self.name = name
     self.driver = driver
+    self.scope = scope
     self.subnets = subnets
     self.internal = `internal`
     self.mtu = mtu
@@ -127,7 +132,7 @@ public struct Network: Codable, Sendable, Equatable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case id, name, driver, subnets, `internal`, mtu
+    case id, name, driver, scope, subnets, `internal`, mtu
     case ageingSeconds = "ageing_s"
     case fdbLimit = "fdb_limit"
     case gatewayMode = "gateway_mode"

@@ -80,7 +80,7 @@ public final class ControlPlane: ControlService {
     }
   }
 
-  private func unlessStopped(_ body: (Controller) -> Void) {
+  func unlessStopped(_ body: (Controller) -> Void) {
     controller.withLock { if !$0.isStopped { body($0) } }
   }
 
@@ -115,7 +115,11 @@ public final class ControlPlane: ControlService {
   // MARK: Networks
 
   public func createNetwork(_ request: NetworkRequest) throws(ControlError) -> Created {
-    try locked { controller throws(ControlError) in try controller.createNetwork(request) }
+    let cluster = try locked { controller throws(ControlError) in
+      try controller.isForCluster(request) ? controller.membership?.cluster : nil
+    }
+    if let cluster { return try createClusterNetwork(request, in: cluster) }
+    return try locked { controller throws(ControlError) in try controller.createNetwork(request) }
   }
 
   public func networks() throws(ControlError) -> [Network] {
@@ -141,11 +145,25 @@ public final class ControlPlane: ControlService {
   }
 
   public func removeNetwork(_ name: String) throws(ControlError) {
+    let shared = try locked { controller throws(ControlError) in
+      try controller.sharedNetwork(name).map { ($0, controller.membership!.cluster) }
+    }
+    if let (id, cluster) = shared { return try removeClusterNetwork(id, from: cluster) }
     try locked { controller throws(ControlError) in try controller.removeNetwork(name) }
   }
 
   public func pruneNetworks() throws(ControlError) -> [String] {
-    try locked { controller throws(ControlError) in try controller.pruneNetworks() }
+    var removed: [String] = []
+    for name in try locked({ controller throws(ControlError) in try controller.unusedNetworks() }) {
+      do throws(ControlError) {
+        try removeNetwork(name)
+        removed.append(name)
+      } catch let error where error.code == .conflict || error.code == .notFound {
+        // In use on another host, or since.
+        continue
+      }
+    }
+    return removed
   }
 
   // MARK: Sandboxes
@@ -178,7 +196,13 @@ public final class ControlPlane: ControlService {
   // MARK: Endpoints
 
   public func connect(network: String, _ request: ConnectRequest) throws(ControlError) -> Created {
-    try locked { controller throws(ControlError) in try controller.connect(network, request) }
+    let shared = try locked { controller throws(ControlError) in
+      try controller.addressWishes(network: network, request).map { ($0, controller.membership!.cluster) }
+    }
+    if let ((id, wishes), cluster) = shared {
+      return try connectInCluster(network: network, id: id, wishes, request, in: cluster)
+    }
+    return try locked { controller throws(ControlError) in try controller.connect(network, request) }
   }
 
   public func disconnect(network: String, sandbox: String) throws(ControlError) {
@@ -328,7 +352,7 @@ public final class ControlPlane: ControlService {
 
   /// From its return on, nothing is asked of the data plane but what a client asks for.
   public func stop() {
-    controller.withLock { controller in
+    let membership = controller.withLock { controller in
       controller.isStopped = true
       controller.attempt("keep the host silent until the next start") { () throws(ControlError) in
         try controller.host.lingerUplink()
@@ -340,11 +364,22 @@ public final class ControlPlane: ControlService {
         }
       }
       controller.removals.sync {}
+      return controller.membership
     }
+    if let membership { end(membership) }
   }
 
   public func shutdown(_ request: ShutdownRequest) throws(ControlError) {
-    if request.purge { try locked { controller throws(ControlError) in try controller.purge() } }
+    if request.purge {
+      try locked { controller throws(ControlError) in
+        // Its networks are not to be made anew.
+        controller.membership?.isLeaving = true
+        do throws(ControlError) { try controller.purge() } catch {
+          controller.membership?.isLeaving = false
+          throw error
+        }
+      }
+    }
     guard let handler = shutdownHandler.withLock({ $0 }) else { return }
     background.queue.async { handler() }
   }

@@ -110,6 +110,7 @@ extension Controller {
           try dataPlane.removePort(port)
         }
         for entry in entries[address] ?? [] { try dataPlane.addForwardingEntry(entry.mac, port: port) }
+        for mac in remoteMACs(of: network.id, at: address) { try dataPlane.addForwardingEntry(mac, port: port) }
         raisedOverlays[network.id]?.remotes[address] = (port, remote)
       }
     }
@@ -189,7 +190,8 @@ extension Controller {
       for record in records {
         guard let network = networks[record.networkId], network.state == .settled else { continue }
         if underlays[record.local] == nil { underlays[record.local] = .some(try host.underlay(of: record.local)) }
-        let asked = AskedOverlay(record: record, peers: peers[network.id]?.map(\.address) ?? [])
+        let asked = AskedOverlay(
+          record: record, peers: self.peers(of: record, besides: peers[network.id]?.map(\.address) ?? []))
         watch(asked, of: network, by: underlays[record.local] ?? nil)
       }
     }

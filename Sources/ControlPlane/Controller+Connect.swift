@@ -2,15 +2,20 @@ import ControlModel
 import Wire
 
 extension Controller {
-  func connect(_ networkName: String, _ request: ConnectRequest) throws(ControlError) -> Created {
+  /// - Parameter claimed: of a network of the cluster: the endpoint's id, and what the cluster has given it.
+  func connect(
+    _ networkName: String, _ request: ConnectRequest, claimed: ClaimedAddresses? = nil
+  ) throws(ControlError) -> Created {
     let network = try settled(try store.network(networkName))
     let plan = try ConnectPlan(request, network: network, subnets: try store.subnets(ofNetwork: network.id))
     return try change { rollback throws(ControlError) in
       let sandbox = try sandboxToConnect(request.sandbox, &rollback)
       try checkConnection(of: sandbox, to: network)
-      let endpoint = try record(plan, network: network, sandbox: sandbox)
+      let endpoint = try record(plan, id: claimed?.endpoint ?? Identifier.random(), network: network, sandbox: sandbox)
       let others = try checkLANAddresses(plan, on: network)
-      try store.insert(endpoint, others: others) { subnet in subnet.isIpv6 ? plan.ipv6 : plan.ipv4 }
+      try store.insert(endpoint, others: others) { subnet in
+        claimed?.addresses.first { $0.isIPv6 == subnet.isIpv6 } ?? (subnet.isIpv6 ? plan.ipv6 : plan.ipv4)
+      }
       rollback.add("forget endpoint \(endpoint.id)") { [store] () throws(ControlError) in
         try store.deleteEndpoint(endpoint.id)
       }
@@ -20,8 +25,9 @@ extension Controller {
         try host.addRoute(to: route.destination, via: route.gateway, on: endpoint.interface, in: sandbox.namespace)
       }
       if !plan.published.isEmpty { _ = try publish(plan.published, of: endpoint, on: network, &rollback) }
-      rollback.add("forget the name of \(endpoint.id)") { [names] () throws(ControlError) in
+      rollback.add("forget the name of \(endpoint.id)") { [names, membership] () throws(ControlError) in
         names?.removeEndpoint(id: endpoint.id)
+        membership?.cluster.withdraw(endpoint.id, network: network.id)
       }
       try tellName(of: endpoint, on: network)
       var settled = endpoint
@@ -109,12 +115,12 @@ extension Controller {
 
   /// The intent. Addresses are chosen when it is written.
   private func record(
-    _ plan: ConnectPlan, network: NetworkRecord, sandbox: SandboxRecord
+    _ plan: ConnectPlan, id: String, network: NetworkRecord, sandbox: SandboxRecord
   ) throws(ControlError) -> EndpointRecord {
     let hasInterface = network.driver.hasSwitch
     let hasMAC = hasInterface && network.lanMode?.sharesMAC != true
     return EndpointRecord(
-      id: Identifier.random(), networkId: network.id, sandboxId: sandbox.id,
+      id: id, networkId: network.id, sandboxId: sandbox.id,
       interface: hasInterface ? try interfaceName(plan.interface, network, sandbox) : "",
       mac: hasMAC ? try freeMAC(plan.mac, network) : nil, mtu: plan.mtu, isIsolated: plan.isIsolated, macLimit: 0,
       isAddressed: plan.isAddressed, aliases: plan.aliases, labels: plan.labels,
@@ -139,6 +145,7 @@ extension Controller {
   func freeMAC(_ asked: MACAddress?, _ network: NetworkRecord) throws(ControlError) -> MACAddress {
     var taken = try store.macs(ofNetwork: network.id)
     if let gateway = network.gatewayMac { taken.insert(gateway) }
+    taken.formUnion(remoteEndpoints[network.id]?.values.compactMap(\.mac) ?? [])
     if let parent = network.parent {
       taken.formUnion(try host.links(in: host.own).filter { $0.name == parent }.compactMap(\.mac))
       for other in try store.networks() where other.parent == parent && other.id != network.id {

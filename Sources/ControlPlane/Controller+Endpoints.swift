@@ -58,6 +58,7 @@ extension Controller {
     }
     try store.deleteEndpoint(endpoint.id)
     names?.removeEndpoint(id: endpoint.id)
+    withdraw(endpoint, addresses)
     attempt("names in the sandbox of \(endpoint.id)") { () throws(ControlError) in
       if let sandbox = try store.sandbox(id: endpoint.sandboxId) { try refreshNames(in: sandbox) }
     }

@@ -20,7 +20,7 @@ extension Controller {
     try removeLeftOverNetworks(overlapping: request.subnets ?? [])
     var request = request
     if request.gateways?.isEmpty != false { request.noGateway = true }
-    _ = try createNetwork(request, engineID: id)
+    _ = try createNetwork(request, from: .engine(id: id))
   }
 
   /// The engine's address management says that the subnets are free: an engine's network without a living endpoint that has them is

@@ -14,7 +14,7 @@ extension Controller {
       try host.removeLink(interface, in: host.own)
     }
     try host.setAlias(InterfaceMark.gateway(network: network.id), of: interface, in: host.own)
-    let port = try dataPlane.addPort(queues: tap, to: handle, DataPlanePortOptions())
+    let port = try dataPlane.addPort(queues: tap, to: handle, DataPlanePortOptions(isAnycastGateway: network.isShared))
     gatewayPorts[network.id] = port
     rollback.add("take the port of \(interface) away") { [self] () throws(ControlError) in
       gatewayPorts[network.id] = nil
@@ -38,6 +38,7 @@ extension Controller {
     }
     try refreshGateway(network)
     try refreshClaimedSubnets()
+    if network.isShared { try tellGateway(of: network, isThere: true) }
     rollback.add("serve no names on network \(network.name)") { [self] () throws(ControlError) in
       closeNames(of: network)
     }
@@ -49,6 +50,7 @@ extension Controller {
     closeNames(of: network)
     try setGateway(nil, of: network)
     try refreshClaimedSubnets()
+    if network.isShared { try tellGateway(of: network, isThere: false) }
     if let port = gatewayPorts[network.id] {
       try dataPlane.removePort(port)
       gatewayPorts[network.id] = nil

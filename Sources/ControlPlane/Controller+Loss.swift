@@ -39,6 +39,7 @@ extension Controller {
     usedPortsAge += 1
     watchUplink()
     watchOverlays()
+    watchCluster()
     retryPublications()
     receiveArriving()
     watchNames()

@@ -80,18 +80,28 @@ extension Controller {
 
   /// After the endpoint came, or what it publishes changed.
   func tellName(of endpoint: EndpointRecord, on network: NetworkRecord) throws(ControlError) {
+    try tellCluster(of: endpoint, on: network)
     guard let names, try network.hasNames, let sandbox = try store.sandbox(id: endpoint.sandboxId) else { return }
-    var services: [NamedEndpoint.Service] = []
-    for record in try store.publications(ofEndpoint: endpoint.id) where record.state != .removing {
-      let transport: NamedEndpoint.Service.TransportProtocol = record.transport == .tcp ? .tcp : .udp
-      services += (record.port..<record.port + record.count).prefix(Limits.servicesPerPublication).map {
-        NamedEndpoint.Service(port: UInt16($0), transport: transport)
-      }
+    let services = try services(of: endpoint).map { service in
+      NamedEndpoint.Service(port: service.port, transport: service.transport == .tcp ? .tcp : .udp)
     }
     names.setEndpoint(
       NamedEndpoint(
         id: endpoint.id, network: network.id, sandbox: sandbox.asker, names: [sandbox.name] + endpoint.aliases,
         addresses: try store.addresses(ofEndpoint: endpoint.id).map(\.address), services: services))
+  }
+
+  /// The ports at which it serves.
+  func services(
+    of endpoint: EndpointRecord
+  ) throws(ControlError) -> [(port: UInt16, transport: PublicationRecord.Transport)] {
+    var services: [(port: UInt16, transport: PublicationRecord.Transport)] = []
+    for record in try store.publications(ofEndpoint: endpoint.id) where record.state != .removing {
+      services += (record.port..<record.port + record.count).prefix(Limits.servicesPerPublication).map {
+        (UInt16($0), record.transport)
+      }
+    }
+    return services
   }
 
   // MARK: Sandboxes

@@ -1,9 +1,48 @@
 import ControlModel
 import Wire
 
+/// Who has a network made.
+enum NetworkOrigin: Equatable {
+  case user
+  /// An engine, which gives the id.
+  case engine(id: String)
+  /// The cluster: another of its hosts maybe. - vtep: of this host.
+  case cluster(id: String, vtep: IPAddress)
+
+  /// nil: whichever.
+  var id: String? {
+    switch self {
+    case .user: nil
+    case .engine(let id), .cluster(let id, _): id
+    }
+  }
+
+  var isEngine: Bool { if case .engine = self { true } else { false } }
+  var vtep: IPAddress? { if case .cluster(_, let vtep) = self { vtep } else { nil } }
+}
+
+/// A network that can be made.
+struct PlannedNetwork {
+  var network: NetworkRecord
+  var subnets: [SubnetRecord]
+  /// What its options say of the overlay; nil: it has none.
+  var overlayPlan: OverlayPlan?
+  var overlay: (record: OverlayRecord, underlay: HostLink)?
+  var parent: HostLink?
+}
+
 extension Controller {
-  /// - Parameter engineID: of a network that is an engine's.
-  func createNetwork(_ request: NetworkRequest, engineID: String? = nil) throws(ControlError) -> Created {
+  func createNetwork(
+    _ request: NetworkRequest, from origin: NetworkOrigin = .user
+  ) throws(ControlError) -> Created {
+    try make(try plan(request, from: origin))
+  }
+
+  /// Changes nothing.
+  /// - Parameter others: prefixes that are in use beside this host's.
+  func plan(
+    _ request: NetworkRequest, from origin: NetworkOrigin, others: [PrefixInUse] = []
+  ) throws(ControlError) -> PlannedNetwork {
     let networks = try store.networks()
     if networks.contains(where: { $0.name == request.name }) {
       throw ControlError(.conflict, "network \(request.name) exists already")
@@ -11,16 +50,19 @@ extension Controller {
     guard networks.count < Limits.networks else {
       throw ControlError(.exhausted, "there are \(networks.count) networks, the most allowed: remove one")
     }
-    var inUse = try prefixesInUse(networks, besides: request.driver)
+    var inUse = try prefixesInUse(networks, besides: request.driver) + others
     // Its own pool is no obstacle.
-    if engineID != nil, let subnets = request.subnets {
+    if origin.isEngine, let subnets = request.subnets {
       inUse.removeAll { $0.isPool && subnets.contains($0.prefix.description) }
     }
     let plan = try NetworkPlan(
-      request, engineID: engineID, uplink: uplinkRecord?.interface, inUse: inUse, created: Self.now(),
+      request, from: origin, uplink: uplinkRecord?.interface, inUse: inUse, created: Self.now(),
       ula: store.ulaPrefix)
     var (network, parent) = try placed(plan.network, isMTUGiven: plan.isMTUGiven)
-    let overlay = try plan.overlay.map { overlay throws(ControlError) in try placed(overlay, on: network) }
+    network.isShared = try isShared(request, from: origin)
+    let overlay = try plan.overlay.map { overlay throws(ControlError) in
+      try placed(overlay, on: network, at: origin.vtep)
+    }
     if let overlay { network.mtu = try mtu(of: network, isGiven: plan.isMTUGiven, in: overlay) }
     if network.mtu < Limits.ipv6MTUMinimum, plan.subnets.contains(where: \.isIpv6) {
       let way = overlay?.underlay.name ?? network.parent ?? ""
@@ -31,17 +73,24 @@ extension Controller {
     }
     if let interface = network.gatewayInterface { try checkGatewayInterface(interface) }
     try checkOutbound(network)
-    try change { [network] rollback throws(ControlError) in
-      try store.insert(network, subnets: plan.subnets, overlay: overlay?.record)
+    return PlannedNetwork(
+      network: network, subnets: plan.subnets, overlayPlan: plan.overlay, overlay: overlay, parent: parent)
+  }
+
+  func make(_ planned: PlannedNetwork) throws(ControlError) -> Created {
+    let network = planned.network
+    try change { rollback throws(ControlError) in
+      try store.insert(network, subnets: planned.subnets, overlay: planned.overlay?.record)
       rollback.add("forget network \(network.name)") { [store] () throws(ControlError) in
         try store.deleteNetwork(network.id)
       }
       if network.driver.hasSwitch { try raiseSwitch(network, &rollback) }
-      if let overlay {
-        try moveOverlay(of: network, from: nil, to: AskedOverlay(record: overlay.record, peers: []), &rollback)
+      if let record = planned.overlay?.record {
+        try moveOverlay(of: network, from: nil, to: AskedOverlay(record: record, peers: peers(of: record)), &rollback)
       }
       try refreshNames(of: network)
-      if let parent { try raiseParent(network, parent, &rollback) }
+      if network.isShared { try tellRemoteEndpoints(of: network) }
+      if let parent = planned.parent { try raiseParent(network, parent, &rollback) }
       try store.setNetwork(network.id, state: .settled)
     }
     logger.info("network \(network.name) made", metadata: ["id": "\(network.id)"])
@@ -117,6 +166,23 @@ extension Controller {
   func removeNetwork(_ name: String) throws(ControlError) { try removeNetwork(try store.network(name)) }
 
   func removeNetwork(_ network: NetworkRecord) throws(ControlError) {
+    try checkUnused(network)
+    try store.setNetwork(network.id, state: .removing)
+    try lowerGateway(network)
+    try lowerParent(network)
+    parentTroubles[network.id] = nil
+    try converge(network, to: nil)
+    if let handle = dataPlaneNetworks[network.id] {
+      try dataPlane.removeNetwork(handle)
+      dataPlaneNetworks[network.id] = nil
+    }
+    forgetRemoteEndpoints(of: network)
+    names?.removeNetwork(id: network.id)
+    try store.deleteNetwork(network.id)
+    logger.info("network \(network.name) removed", metadata: ["id": "\(network.id)"])
+  }
+
+  func checkUnused(_ network: NetworkRecord) throws(ControlError) {
     let endpoints = try store.endpoints(ofNetwork: network.id)
     if !endpoints.isEmpty {
       let names = try listSandboxes(of: endpoints)
@@ -128,18 +194,6 @@ extension Controller {
         "network \(network.name) is in use by interface \(port.interface): martlet port detach \(network.name) \(port.interface)"
       )
     }
-    try store.setNetwork(network.id, state: .removing)
-    try lowerGateway(network)
-    try lowerParent(network)
-    parentTroubles[network.id] = nil
-    try converge(network, to: nil)
-    if let handle = dataPlaneNetworks[network.id] {
-      try dataPlane.removeNetwork(handle)
-      dataPlaneNetworks[network.id] = nil
-    }
-    names?.removeNetwork(id: network.id)
-    try store.deleteNetwork(network.id)
-    logger.info("network \(network.name) removed", metadata: ["id": "\(network.id)"])
   }
 
   /// `sandbox a, b and 3 more`.
@@ -153,16 +207,16 @@ extension Controller {
     return "sandbox \(names.joined(separator: ", "))\(rest)"
   }
 
-  func pruneNetworks() throws(ControlError) -> [String] {
-    var removed: [String] = []
+  /// Those without endpoints and attached interfaces.
+  func unusedNetworks() throws(ControlError) -> [String] {
+    var unused: [String] = []
     for network in try store.networks() {
       guard try store.endpoints(ofNetwork: network.id).isEmpty,
         try store.interfacePorts(ofNetwork: network.id).isEmpty
       else { continue }
-      try removeNetwork(network)
-      removed.append(network.name)
+      unused.append(network.name)
     }
-    return removed
+    return unused
   }
 
   // MARK: Changing
@@ -207,6 +261,10 @@ extension Controller {
       try checkPublications(of: old, allow: new)
     }
     if let mtu = change.mtu {
+      if old.isShared, mtu != old.mtu {
+        throw ControlError(
+          .unsupported, "network \(old.name) is the cluster's: its MTU is the same on all hosts and stays \(old.mtu)")
+      }
       new.mtu = try NetworkPlan.check(mtu, in: Limits.mtu, "MTU")
       try checkMTU(mtu, of: old)
       try checkOverlayMTU(mtu, of: old)

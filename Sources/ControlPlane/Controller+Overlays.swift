@@ -6,6 +6,7 @@ extension Controller {
 
   func setOverlay(network name: String, _ request: OverlayRequest) throws(ControlError) -> Overlay {
     let network = try settled(try store.network(name))
+    try checkIsLocal(network)
     try checkTakesOverlay(network)
     let old = try askedOverlay(of: network)
     var (record, underlay) = try placed(try OverlayPlan(request), on: network)
@@ -41,6 +42,7 @@ extension Controller {
   /// Once more is no error. The network's MTU stays as it is.
   func unsetOverlay(network name: String) throws(ControlError) {
     let network = try settled(try store.network(name))
+    try checkIsLocal(network)
     guard let old = try askedOverlay(of: network) else { return }
     try change { rollback throws(ControlError) in
       try moveOverlay(of: network, from: old, to: nil, &rollback)
@@ -64,7 +66,8 @@ extension Controller {
   /// What is asked for, by the store; nil: no overlay.
   private func askedOverlay(of network: NetworkRecord) throws(ControlError) -> AskedOverlay? {
     guard let record = try store.overlay(ofNetwork: network.id) else { return nil }
-    return AskedOverlay(record: record, peers: try store.overlayPeers(ofNetwork: network.id))
+    return AskedOverlay(
+      record: record, peers: peers(of: record, besides: try store.overlayPeers(ofNetwork: network.id)))
   }
 
   /// For what only an overlay has.
@@ -99,7 +102,11 @@ extension Controller {
     let network = try settled(try store.network(name))
     let old = try existingOverlay(of: network)
     let peer = try Self.peer(text)
-    guard old.peers.contains(peer) else { throw Self.noPeer(peer, of: network) }
+    guard try store.overlayPeers(ofNetwork: network.id).contains(peer) else {
+      guard old.peers.contains(peer) else { throw Self.noPeer(peer, of: network) }
+      throw ControlError(
+        .conflict, "peer \(peer) is a host of the cluster: it goes when that leaves, or dies")
+    }
     try change { rollback throws(ControlError) in
       let new = AskedOverlay(record: old.record, peers: old.peers.filter { $0 != peer })
       try moveOverlay(of: network, from: old, to: new, &rollback)
@@ -119,6 +126,13 @@ extension Controller {
 
   // MARK: Checks
 
+  /// Refuses to change what follows from the cluster.
+  private func checkIsLocal(_ network: NetworkRecord) throws(ControlError) {
+    guard network.isShared else { return }
+    throw ControlError(
+      .unsupported, "network \(network.name) is the cluster's: its overlay is the same on all hosts and stays as it is")
+  }
+
   private func checkTakesOverlay(_ network: NetworkRecord) throws(ControlError) {
     let driver = network.driver.rawValue
     guard network.driver.hasSwitch else {
@@ -131,10 +145,11 @@ extension Controller {
   }
 
   /// The record that a plan comes to on a network, which may not be there yet, and the interface with the local address.
+  /// - Parameter vtep: of this host in the cluster.
   func placed(
-    _ plan: OverlayPlan, on network: NetworkRecord
+    _ plan: OverlayPlan, on network: NetworkRecord, at vtep: IPAddress? = nil
   ) throws(ControlError) -> (record: OverlayRecord, underlay: HostLink) {
-    guard let local = plan.local ?? uplink?.facts.addresses.first?.address else {
+    guard let local = vtep ?? plan.local ?? uplink?.facts.addresses.first?.address else {
       throw ControlError(
         .invalid,
         "an overlay needs an address of this host by which others reach it: give -o \(OverlayPlan.localKey)=IP, or set an uplink"
@@ -238,7 +253,7 @@ extension Controller {
       network: network.name, vni: record.vni, local: record.local.description, port: record.port,
       ageingSeconds: network.ageingSeconds, mtu: network.mtu, ttl: OuterField(number: record.timeToLive),
       tos: OuterField(number: record.trafficClass), learning: record.learns,
-      peers: try store.overlayPeers(ofNetwork: network.id).map(\.description), state: "up",
+      peers: peers(of: record, besides: try store.overlayPeers(ofNetwork: network.id)).map(\.description), state: "up",
       detail: overlayTroubles[network.id])
     guard raisedOverlays[network.id] != nil, let carrier = carriers[record.vtep] else {
       view.state = view.detail == nil ? "missing" : "down"

@@ -16,7 +16,8 @@ extension Controller {
       for endpoint in try store.endpoints(ofNetwork: network.id) { endpoints.append(try view(endpoint)) }
     }
     return Network(
-      id: network.id, name: network.name, driver: network.driver.rawValue, subnets: subnets,
+      id: network.id, name: network.name, driver: network.driver.rawValue,
+      scope: (network.isShared ? NetworkScope.global : .local).rawValue, subnets: subnets,
       internal: network.isInternal, mtu: network.mtu, ageingSeconds: network.ageingSeconds, fdbLimit: network.fdbLimit,
       gatewayMode: network.gatewayMode.rawValue,
       gatewayInterface: network.gatewayMode == .isolated ? nil : network.gatewayInterface, parent: network.parent,

@@ -1,3 +1,4 @@
+import Cluster
 import ControlModel
 import Dispatch
 import Foundation
@@ -49,6 +50,10 @@ final class Controller {
   var raisedOverlays: [String: RaisedOverlay] = [:]
   /// By the network's id: why its overlay is not as asked for.
   var overlayTroubles: [String: String] = [:]
+  /// nil: a single host.
+  var membership: Membership?
+  /// On the cluster's other hosts: by the network's id, then by the endpoint's.
+  var remoteEndpoints: [String: [String: ClusterEndpoint]] = [:]
   /// The uplink that is asked for; whether it is there, `uplink` tells.
   var uplinkRecord: UplinkRecord?
   var uplink: RaisedUplink?

@@ -1,6 +1,7 @@
 import ControlModel
 import LinuxIO
 import SystemCalls
+import Wire
 
 /// The data plane's tunnels to other hosts. Same threads as `DataPlane`.
 public protocol OverlayPlane: AnyObject, Sendable {
@@ -14,4 +15,7 @@ public protocol OverlayPlane: AnyObject, Sendable {
   func addRemote(
     _ remote: RemoteOptions, by carrier: DataPlanePort, to network: DataPlaneNetwork
   ) throws(ControlError) -> DataPlanePort
+  /// Who has an address in the network: questions for it (ARP, neighbour solicitations) are answered where they are asked, and not
+  /// flooded. nil: nobody is known to. Goes with the network.
+  func setNeighbour(_ address: IPAddress, mac: MACAddress?, in network: DataPlaneNetwork) throws(ControlError)
 }

@@ -44,10 +44,13 @@ public struct DataPlanePortOptions: Sendable, Equatable {
   public var offloads: SegmentationOffloads
   /// Leads to the LAN. Stays as it is.
   public var isParent: Bool
+  /// Each host of the network has such a port. Stays as it is.
+  public var isAnycastGateway: Bool
   public init(
     isolated: Bool = false, macLimit: Int = 0, rateIn: UInt64 = 0, rateOut: UInt64 = 0,
-    offloads: SegmentationOffloads = .all, isParent: Bool = false
+    offloads: SegmentationOffloads = .all, isParent: Bool = false, isAnycastGateway: Bool = false
   ) {
+    self.isAnycastGateway = isAnycastGateway
     (self.rateIn, self.rateOut) = (rateIn, rateOut)
     (self.isolated, self.macLimit, self.offloads, self.isParent) = (isolated, macLimit, offloads, isParent)
   }

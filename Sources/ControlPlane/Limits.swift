@@ -8,6 +8,9 @@ public enum Limits {
   /// Interfaces of the daemon's namespace on networks. Each is looked at every two seconds.
   public static let interfacePorts = 1024
 
+  /// Of all other hosts of the cluster.
+  static let remoteEndpointsPerNetwork = 65_536
+
   /// Bytes of a network's or sandbox's name. Below NAME_MAX, as a sandbox's name becomes a file below /run/netns.
   public static let nameLength = 128
   /// How long an engine may take to move an endpoint's interface to its sandbox. Docker does it when the container's process starts.

@@ -20,18 +20,18 @@ struct NetworkPlan {
   private(set) var overlay: OverlayPlan?
 
   init(
-    _ request: NetworkRequest, engineID: String? = nil, uplink: String? = nil, inUse: [PrefixInUse], created: String,
+    _ request: NetworkRequest, from origin: NetworkOrigin = .user, uplink: String? = nil, inUse: [PrefixInUse], created: String,
     ula: () throws(ControlError) -> IPPrefix
   ) throws(ControlError) {
     try Name.check(request.name, of: "network")
     let driver = try Self.driver(request.driver)
     let labels = request.labels ?? [:]
     try Name.checkLabels(labels)
-    let id = engineID ?? Identifier.random()
+    let id = origin.id ?? Identifier.random()
     network = NetworkRecord(
       id: id, name: request.name, driver: driver, isInternal: false, mtu: Limits.defaultMTU,
       ageingSeconds: Limits.defaultAgeingSeconds, fdbLimit: Limits.defaultFDBLimit, gatewayMode: .nat, labels: labels,
-      options: [:], isEngines: engineID != nil, state: .creating, created: created)
+      options: [:], isEngines: origin.isEngine, state: .creating, created: created)
     guard driver.hasSwitch else {
       try Self.refuseBridgeSettings(request, driver)
       return
@@ -54,7 +54,7 @@ struct NetworkPlan {
       try Self.checkLAN(request, driver, isRouted: plan.mode == nil)
     }
     // On the LAN addresses are the LAN's to give, unless its subnet was told; an engine tells of all there are.
-    if (network.parent == nil && engineID == nil) || request.subnets?.isEmpty == false {
+    if (network.parent == nil && !origin.isEngine) || request.subnets?.isEmpty == false {
       subnets = try SubnetPlan(request, networkID: id, inUse: inUse, ula: ula).subnets
     }
     if let outside = options.prefix6 {

@@ -52,6 +52,8 @@ struct NetworkRecord: StoredRecord, Equatable {
   var options: [String: String]
   /// Made for an engine, which knows it by the same id.
   var isEngines = false
+  /// Of the whole cluster: other hosts have it too, with the same id.
+  var isShared = false
   var state: RecordState
   var created: String
 }

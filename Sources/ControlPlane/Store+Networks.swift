@@ -5,6 +5,7 @@ import Wire
 extension Store {
   /// The key of `settings` under which the store's own unique local prefix is kept.
   private static let ulaKey = "ula_prefix"
+  private static let identityKey = "identity"
 
   func networks() throws(ControlError) -> [NetworkRecord] {
     try read { try NetworkRecord.order(sql: "rowid").fetchAll($0) }
@@ -61,6 +62,18 @@ extension Store {
       let prefix = SubnetAllocator.randomULA(using: &generator)
       try database.execute(sql: "INSERT INTO settings VALUES (?, ?)", arguments: [Self.ulaKey, prefix])
       return prefix
+    }
+  }
+
+  /// Of this installation, drawn once.
+  func identity() throws(ControlError) -> String {
+    try write { database in
+      let kept = try String.fetchOne(
+        database, sql: "SELECT value FROM settings WHERE key = ?", arguments: [Self.identityKey])
+      if let kept { return kept }
+      let identity = Identifier.random()
+      try database.execute(sql: "INSERT INTO settings VALUES (?, ?)", arguments: [Self.identityKey, identity])
+      return identity
     }
   }
 

@@ -51,6 +51,9 @@ final class Store {
     migrator.registerMigration("7: overlays") { database in
       try database.execute(sql: overlaySchema)
     }
+    migrator.registerMigration("9: networks of the cluster") { database in
+      try database.execute(sql: "ALTER TABLE networks ADD COLUMN is_shared BOOLEAN NOT NULL DEFAULT FALSE")
+    }
     return migrator
   }
 

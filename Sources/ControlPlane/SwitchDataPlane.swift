@@ -220,7 +220,8 @@ extension Datapath.NetworkOptions {
 extension PortOptions {
   fileprivate init(_ options: DataPlanePortOptions) {
     self.init(
-      isIsolated: options.isolated, macLimit: options.macLimit, rateIn: options.rateIn, rateOut: options.rateOut,
+      isIsolated: options.isolated, isAnycastGateway: options.isAnycastGateway, macLimit: options.macLimit,
+      rateIn: options.rateIn, rateOut: options.rateOut,
       offloads: options.offloads, isParent: options.isParent)
   }
 }

@@ -57,7 +57,8 @@ extension Engine {
     if !port.pointee.separation.isEmpty { network.pointee.separatedCount -= 1 }
     port.pointee.separation = []
     if options.isIsolated { port.pointee.separation.insert(.isolated) }
-    if options.isRemote { port.pointee.separation.insert(.remote) }
+    if options.isRemote { port.pointee.separation.formUnion([.remote, .anycast]) }
+    if options.isAnycastGateway { port.pointee.separation.insert(.anycast) }
     if !port.pointee.separation.isEmpty { network.pointee.separatedCount += 1 }
     network.pointee.table.pointee.setPortLimit(index, options.learns ? options.macLimit : MACTable.learnsNothing)
   }

@@ -100,7 +100,7 @@ public struct SeparatedPorts: ForwardingPolicy {
     if separation.isEmpty { return verdict }
     switch verdict {
     case .forward(let port):
-      let common = separation.intersection(view.separation(port))
+      let common = separation.intersection(view.separation(port)).subtracting(.anycast)
       if common.isEmpty { return verdict }
       return .drop(common.contains(.remote) ? .splitHorizon : .isolated)
     case .flood: return .floodSeparated

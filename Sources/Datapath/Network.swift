@@ -33,6 +33,8 @@ public struct Separation: OptionSet, BitwiseCopyable, Sendable {
   @inlinable public static var isolated: Separation { Separation(rawValue: 1) }
   /// Remote VTEPs: what one of them has sent, it has sent to all who are to have it (split horizon; RFC 7348, 4.2).
   @inlinable public static var remote: Separation { Separation(rawValue: 2) }
+  /// Remote VTEPs and an anycast gateway, for group frames and those with an unknown destination alone.
+  @inlinable public static var anycast: Separation { Separation(rawValue: 4) }
 }
 
 /// What the control plane chooses for a port.
@@ -41,6 +43,9 @@ public struct PortOptions: Sendable, Equatable {
   public var isIsolated: Bool
   /// A remote VTEP.
   public var isRemote: Bool
+  /// A gateway that each host of the network has, with the same addresses (RFC 9135, 2.1): what it floods stays on this host, and
+  /// what others flood does not reach it. Else hosts would take its addresses from each other.
+  public var isAnycastGateway: Bool
   /// Addresses are learned at the port. Without, it has static entries only.
   public var learns: Bool
   /// MAC addresses that may be learned at the port; 0: as many as the network has room for.
@@ -54,11 +59,11 @@ public struct PortOptions: Sendable, Equatable {
   public var isParent: Bool
 
   public init(
-    isIsolated: Bool = false, isRemote: Bool = false, learns: Bool = true, macLimit: Int = 0, rateIn: UInt64 = 0,
-    rateOut: UInt64 = 0, offloads: SegmentationOffloads = .all, isParent: Bool = false
+    isIsolated: Bool = false, isRemote: Bool = false, isAnycastGateway: Bool = false, learns: Bool = true,
+    macLimit: Int = 0, rateIn: UInt64 = 0, rateOut: UInt64 = 0, offloads: SegmentationOffloads = .all, isParent: Bool = false
   ) {
     (self.rateIn, self.rateOut) = (rateIn, rateOut)
-    (self.isRemote, self.learns) = (isRemote, learns)
+    (self.isRemote, self.isAnycastGateway, self.learns) = (isRemote, isAnycastGateway, learns)
     (self.isIsolated, self.macLimit, self.offloads, self.isParent) = (isIsolated, macLimit, offloads, isParent)
   }
 }

@@ -28,6 +28,8 @@ struct Configuration: Equatable {
   private(set) var napMicroseconds = Int(WorkerOptions().napMicroseconds)
   private(set) var tunnelSegmentation = WorkerOptions().tunnelSegmentation
   private(set) var dockerPlugin = DockerPlugin.whereItCanBe
+  /// nil: a single host.
+  private(set) var cluster: ClusterSection?
 
   /// Where Docker finds its plugin.
   enum DockerPlugin: Equatable {
@@ -68,8 +70,10 @@ struct Configuration: Equatable {
 
   static let keys = [
     "state-dir", "run-dir", "socket", "log-level", "workers", "spin-us", "nap-us", "tunnel-segmentation",
-    "docker-plugin", "metrics",
+    "docker-plugin", "cluster", "metrics",
   ]
+
+  private static let clusterKey = "cluster"
 
   /// Sets one key. `origin` says where the value stands, for the refusal.
   mutating func set(_ key: String, to value: String, from origin: String) throws(ControlError) {
@@ -92,6 +96,7 @@ struct Configuration: Equatable {
       }
       tunnelSegmentation = segmentation
     case "docker-plugin": dockerPlugin = isOff(value) ? .off : .path(try Self.socketPath(value, origin))
+    case Self.clusterKey: throw ControlError(.invalid, "\(origin): a section of `key: value` lines is needed")
     case "metrics":
       guard isOff(value) else {
         throw ControlError(.unsupported, "\(origin): the metrics endpoint is not built yet: leave it out, or say off")
@@ -111,14 +116,14 @@ struct Configuration: Equatable {
     return try path(value, origin)
   }
 
-  private static func path(_ value: String, _ origin: String) throws(ControlError) -> String {
+  static func path(_ value: String, _ origin: String) throws(ControlError) -> String {
     guard value.hasPrefix("/"), value.utf8.count < Int(PATH_MAX), !value.utf8.contains(0) else {
       throw ControlError(.invalid, "\(origin): an absolute path is needed")
     }
     return value
   }
 
-  private static func number(_ value: String, in range: ClosedRange<Int>, _ origin: String) throws(ControlError) -> Int
+  static func number(_ value: String, in range: ClosedRange<Int>, _ origin: String) throws(ControlError) -> Int
   {
     guard let number = Int(value), range.contains(number) else {
       throw ControlError(.invalid, "\(origin): a number from \(range.lowerBound) to \(range.upperBound) is needed")
@@ -169,6 +174,10 @@ extension Configuration {
     }
     for (key, value) in mapping {
       let origin = "\(name):\(key.mark?.line ?? 0)"
+      if case .scalar(let keyText) = key, keyText.string == Self.clusterKey, case .mapping(let section) = value {
+        cluster = try ClusterSection(section, name: name)
+        continue
+      }
       guard case .scalar(let keyText) = key, case .scalar(let valueText) = value else {
         throw ControlError(.invalid, "\(origin): a plain `key: value` line is needed")
       }
@@ -199,7 +208,7 @@ extension Configuration: CustomStringConvertible {
     nap-us: \(napMicroseconds)
     tunnel-segmentation: \(tunnelSegmentation.rawValue)
     \(dockerPluginLine)
-
+    \(cluster.map { "\($0)\n" } ?? "")
     """
   }
 }

@@ -37,6 +37,10 @@ struct Daemon {
     let controlPlane = try ControlPlane(
       dataPlane: dataPlane, host: try KernelHostNetwork(), names: names,
       stateDirectory: configuration.stateDirectory, logger: logger)
+    if let section = configuration.cluster {
+      let cluster = try section.cluster(identity: try controlPlane.identity(), logger: logger)
+      try controlPlane.join(cluster, vteps: section.vteps)
+    }
     controlPlane.onShutdown { stop.request("a client's shutdown") }
     let docker = try DockerPlugin.start(
       configuration.dockerPlugin, sockets.take(.dockerPlugin), driver: controlPlane, logger: logger)

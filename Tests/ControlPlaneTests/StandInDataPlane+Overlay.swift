@@ -19,6 +19,7 @@ extension StandInDataPlane {
     }
     var carriers: [DataPlanePort: Carrier] = [:]
     var remotes: [DataPlanePort: Remote] = [:]
+    var neighbours: [DataPlaneNetwork: [IPAddress: MACAddress]] = [:]
 
     /// false: no such port.
     mutating func remove(_ port: DataPlanePort) -> Bool {
@@ -31,7 +32,7 @@ extension StandInDataPlane {
 
     mutating func removeAll() {
       for carrier in carriers.values { for queue in carrier.queues { close(queue) } }
-      (carriers, remotes) = ([:], [:])
+      (carriers, remotes, neighbours) = ([:], [:], [:])
     }
   }
 
@@ -53,6 +54,13 @@ extension StandInDataPlane {
     } catch {
       for queue in queues { close(queue) }
       throw error
+    }
+  }
+
+  func setNeighbour(_ address: IPAddress, mac: MACAddress?, in network: DataPlaneNetwork) throws(ControlError) {
+    try step("setNeighbour") { state throws(ControlError) in
+      precondition(state.networks[network] != nil, "no such network")
+      state.overlay.neighbours[network, default: [:]][address] = mac
     }
   }
 

@@ -20,3 +20,18 @@ extension Sample {
     OverlayPeer(network: "lab", address: "192.0.2.8"),
   ]
 }
+
+extension Sample {
+  package static let cluster = ClusterView(
+    host: "alpha", state: "cut off", since: "2026-11-27T05:00:00Z", detail: "etcd: connection refused",
+    hosts: [
+      ClusterView.Host(name: "alpha", vteps: ["192.0.2.1", "2001:db8::1"], endpoints: 2),
+      ClusterView.Host(name: "beta", vteps: ["192.0.2.2"], endpoints: 0),
+    ],
+    networks: [
+      ClusterView.Network(
+        id: "7fca4eb8c647" + String(repeating: "0", count: 52), name: "lab", vni: 4711,
+        detail: "subnet 10.0.0.0/24 overlaps 10.0.0.0/8 of a route of the host: choose another"),
+      ClusterView.Network(id: "8" + String(repeating: "0", count: 63), name: "far", vni: 5),
+    ])
+}

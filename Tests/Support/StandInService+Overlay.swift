@@ -25,3 +25,11 @@ extension StandInService {
     return Sample.overlayPeers
   }
 }
+
+extension StandInService {
+  package func clusterView() throws(ControlError) -> ClusterView {
+    try note(.clusterView)
+    return Sample.cluster
+  }
+  package func forgetHost(_ name: String) throws(ControlError) { try note(.forgetHost(name)) }
+}

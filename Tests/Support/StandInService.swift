@@ -30,6 +30,8 @@ package final class StandInService: ControlService {
     case addOverlayPeer(String, OverlayPeerRequest)
     case removeOverlayPeer(String, String)
     case overlayPeers(String)
+    case clusterView
+    case forgetHost(String)
     case publish(String, PublishRequest)
     case unpublish(String, PublishRequest)
     case publications

@@ -49,7 +49,7 @@ enum TidyRules {
     "ControlModel": [],
     "ControlPlane": [
       "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
-      "ControlModel", "Logging", "GRDB",
+      "Cluster", "ControlModel", "Logging", "GRDB",
     ],
     "HTTPService": ["ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"],
     "ControlAPI": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
@@ -58,8 +58,8 @@ enum TidyRules {
     "CNI": ["ControlModel", "Netlink", "SystemCalls", "Wire"],
     "Netavark": ["CNI", "ControlModel", "Wire"],
     "martletd": [
-      "ControlPlane", "ControlAPI", "DNS", "DockerDriver", "ControlModel", "LinuxIO", "SystemCalls", "CLinux",
-      "ArgumentParser", "Logging", "Yams",
+      "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "ControlModel", "LinuxIO",
+      "SystemCalls", "CLinux", "Wire", "ArgumentParser", "Logging", "Yams",
     ],
     "martlet": ["ControlClient", "ControlModel", "SystemCalls", "CLinux", "ArgumentParser"],
     "martlet-cni": ["CNI", "ControlClient", "ControlModel"],

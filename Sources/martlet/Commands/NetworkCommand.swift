@@ -29,6 +29,7 @@ extension Network: Shown {
       "name": { $0.name.contains($1) },
       "id": { $0.id.hasPrefix($1) },
       "driver": { $0.driver == $1 },
+      "scope": { $0.scope == $1 },
       "label": { EndpointFilter(label: $1).matches(labels: $0.labels) },
       "sandbox": { network, sandbox in network.endpoints.contains { $0.sandbox == sandbox } },
     ]

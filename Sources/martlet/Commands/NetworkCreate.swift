@@ -50,6 +50,11 @@ struct NetworkCreate: ServiceCommand {
   @Flag(help: "A plain switch: no gateway port, no address taken for one.")
   var noGateway = false
 
+  @Option(
+    help: "local: a network of this host; global: of all hosts of the cluster (the driver overlay's default there).",
+    completion: .list(["local", "global"]))
+  var scope: String?
+
   @Option(help: "KEY=VALUE to find the network by.", transform: KeyValue.partial)
   var label: [KeyValue] = []
 
@@ -82,6 +87,7 @@ struct NetworkCreate: ServiceCommand {
     request.fdbLimit = fdbLimit
     request.gatewayMode = gatewayMode?.rawValue
     request.noGateway = noGateway ? true : nil
+    request.scope = scope
     request.labels = label.dictionary
     request.options = option.dictionary
     return request
