@@ -149,7 +149,7 @@ let package = Package(
       "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
     tests(
       "ControlPlaneTests",
-      ["ControlPlane", "ControlModel", "DNS", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
+      ["ControlPlane", "Cluster", "ControlModel", "DNS", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "HTTPService", "ControlClient", "ControlModel"]),
     tests("DockerDriverTests", ["DockerDriver", "HTTPService", "ControlModel", logging]),
     tests("CNITests", ["CNI", "ControlModel", "Wire"], resources: [.copy("Recorded")]),

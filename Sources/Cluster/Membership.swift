@@ -40,6 +40,8 @@ final class Membership: Sendable {
     /// By key.
     var own: [String: Entry] = [:]
     var unsettled: Set<String> = []
+    /// Some of what was unsettled is being made equal.
+    var isSettling = false
     var host: ClusterHost
     var isHostSettled = false
     var lease: LeaseID?
@@ -68,7 +70,8 @@ final class Membership: Sendable {
   var trouble: String? {
     shared.withLock { shared in
       if let trouble = shared.trouble { return trouble }
-      return shared.unsettled.isEmpty && shared.isHostSettled && shared.lease != nil ? nil : "not yet published"
+      let isSettled = shared.unsettled.isEmpty && !shared.isSettling && shared.releases.isEmpty
+      return isSettled && shared.isHostSettled && shared.lease != nil ? nil : "not yet published"
     }
   }
 
@@ -252,8 +255,10 @@ final class Membership: Sendable {
     let batch = shared.withLock { shared in
       let batch = Array(shared.unsettled.prefix(ClusterLimits.keysPerTransaction))
       shared.unsettled.subtract(batch)
+      shared.isSettling = !batch.isEmpty
       return batch
     }
+    defer { shared.withLock { $0.isSettling = false } }
     guard !batch.isEmpty else { return true }
     do throws(EtcdError) {
       if try !settle(batch, lease) { shared.withLock { $0.unsettled.formUnion(batch) } }

@@ -5,7 +5,8 @@ import NIOHTTP1
 extension Router {
   /// The whole API. docs/openapi.yaml describes exactly these routes; a test compares the two.
   static let v1 = Router(
-    routes: networkRoutes + portRoutes + overlayRoutes + clusterRoutes + forwardingRoutes + sandboxRoutes + endpointRoutes
+    routes: networkRoutes + portRoutes + overlayRoutes + clusterRoutes + forwardingRoutes + sandboxRoutes
+      + endpointRoutes
       + publicationRoutes + uplinkRoutes + sessionRoutes + daemonRoutes)
 
   private static let networkRoutes: [Route] = [

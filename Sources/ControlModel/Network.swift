@@ -103,7 +103,8 @@ public struct Network: Codable, Sendable, Equatable {
   public var ports: [InterfacePort]
 
   public init(
-    id: String, name: String, driver: String, scope: String = "local", subnets: [Subnet], internal: Bool, mtu: Int, ageingSeconds: Int,
+    id: String, name: String, driver: String, scope: String = "local", subnets: [Subnet], internal: Bool, mtu: Int,
+    ageingSeconds: Int,
     fdbLimit: Int,
     gatewayMode: String, gatewayInterface: String?, parent: String? = nil, overlay: Overlay? = nil,
     labels: [String: String],

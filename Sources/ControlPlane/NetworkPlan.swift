@@ -20,7 +20,8 @@ struct NetworkPlan {
   private(set) var overlay: OverlayPlan?
 
   init(
-    _ request: NetworkRequest, from origin: NetworkOrigin = .user, uplink: String? = nil, inUse: [PrefixInUse], created: String,
+    _ request: NetworkRequest, from origin: NetworkOrigin = .user, uplink: String? = nil, inUse: [PrefixInUse],
+    created: String,
     ula: () throws(ControlError) -> IPPrefix
   ) throws(ControlError) {
     try Name.check(request.name, of: "network")

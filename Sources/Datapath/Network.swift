@@ -60,7 +60,8 @@ public struct PortOptions: Sendable, Equatable {
 
   public init(
     isIsolated: Bool = false, isRemote: Bool = false, isAnycastGateway: Bool = false, learns: Bool = true,
-    macLimit: Int = 0, rateIn: UInt64 = 0, rateOut: UInt64 = 0, offloads: SegmentationOffloads = .all, isParent: Bool = false
+    macLimit: Int = 0, rateIn: UInt64 = 0, rateOut: UInt64 = 0, offloads: SegmentationOffloads = .all,
+    isParent: Bool = false
   ) {
     (self.rateIn, self.rateOut) = (rateIn, rateOut)
     (self.isRemote, self.isAnycastGateway, self.learns) = (isRemote, isAnycastGateway, learns)

@@ -123,8 +123,7 @@ struct Configuration: Equatable {
     return value
   }
 
-  static func number(_ value: String, in range: ClosedRange<Int>, _ origin: String) throws(ControlError) -> Int
-  {
+  static func number(_ value: String, in range: ClosedRange<Int>, _ origin: String) throws(ControlError) -> Int {
     guard let number = Int(value), range.contains(number) else {
       throw ControlError(.invalid, "\(origin): a number from \(range.lowerBound) to \(range.upperBound) is needed")
     }

@@ -45,6 +45,41 @@ struct ClaimTests {
     }
   }
 
+  /// Two that planned on the same knowledge: the second has to plan anew.
+  @Test func networksOfTwoHosts() throws {
+    try ClusterBed.run { bed in
+      let (a, b) = (try bed.host("a").cluster, try bed.host("b").cluster)
+      let (none, revision) = try a.networksNow()
+      #expect(none.isEmpty)
+      try a.createNetwork(network, asOf: revision)
+      var other = network
+      (other.id, other.name) = ("n2", "wan")
+      let error = #expect(throws: ControlError.self) { try b.createNetwork(other, asOf: revision) }
+      #expect(error?.code == .conflict && error?.message.contains("in between") == true)
+      let (seen, later) = try b.networksNow()
+      #expect(seen == [network])
+      try b.createNetwork(other, asOf: later)
+      try a.createNetwork(network, asOf: revision)
+    }
+  }
+
+  @Test func addressesAreGivenBackWhenEtcdIsBack() throws {
+    try ClusterBed.run { bed in
+      let a = try bed.joined("a")
+      try a.cluster.createNetwork(network)
+      let addresses = try (0..<3).map { try a.cluster.claimAddress(network: "n1", endpoint: "e\($0)", in: Self.range) }
+      bed.server.kill()
+      try eventually("it is noticed") { a.isCutOff }
+      for (number, address) in addresses.enumerated() {
+        a.cluster.releaseSoon([address], network: "n1", endpoint: "e\(number)")
+      }
+      #expect(a.cluster.trouble != nil)
+      try bed.server.start()
+      try a.settle()
+      #expect(try bed.keys("claims/addresses/n1/").isEmpty)
+    }
+  }
+
   @Test func anAddressThatIsAskedFor() throws {
     try ClusterBed.run { bed in
       let (a, b) = (try bed.host("a").cluster, try bed.host("b").cluster)

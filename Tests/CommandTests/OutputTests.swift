@@ -97,6 +97,21 @@ import Testing
     #expect(try JSONDecoder().decode(Overlay.self, from: Data(set.utf8)) == Sample.overlay)
   }
 
+  @Test func cluster() throws {
+    #expect(
+      output("cluster show").split(separator: "\n", omittingEmptySubsequences: false).map { $0.prefix(60) } == [
+        "alpha is cut off since 2026-11-27T05:00:00Z: etcd: connectio", "",
+        "HOST      VTEPS                    ENDPOINTS",
+        "alpha     192.0.2.1, 2001:db8::1   2",
+        "beta      192.0.2.2                0", "",
+        "NETWORK   VNI       DETAIL",
+        "lab       4711      subnet 10.0.0.0/24 overlaps 10.0.0.0/8 o",
+        "far       5", "",
+      ])
+    let shown = try JSONDecoder().decode(ClusterView.self, from: Data(output("cluster show --json").utf8))
+    #expect(shown == Sample.cluster)
+  }
+
   @Test func lists() {
     #expect(
       output("network ls") == """

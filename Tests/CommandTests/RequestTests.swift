@@ -187,6 +187,15 @@ import Testing
     expect("overlay peer ls lab", .overlayPeers("lab"))
   }
 
+  @Test func cluster() {
+    expect("cluster show", .clusterView)
+    expect("cluster forget beta", .forgetHost("beta"))
+    #expect(line.output.isEmpty)
+    var request = NetworkRequest(name: "lab")
+    (request.driver, request.scope) = ("overlay", "local")
+    expect("network create lab --driver overlay --scope local", .createNetwork(request))
+  }
+
   @Test func sessions() {
     expect("session ls", .sessions(SessionFilter()))
     expect(

@@ -116,6 +116,12 @@ import Testing
       ])
   }
 
+  @Test func cluster() throws {
+    #expect(try client.clusterView() == Sample.cluster)
+    try client.forgetHost("beta")
+    #expect(service.calls == [.clusterView, .forgetHost("beta")])
+  }
+
   /// A field of the outer header is a number or a word.
   @Test(arguments: [
     (#""ttl": 9"#, OuterField.value(9)), (#""ttl": "inherit""#, .inherit), (#""ttl": "9""#, nil), (#""ttl": 1.5"#, nil),

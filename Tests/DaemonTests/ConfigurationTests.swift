@@ -29,6 +29,46 @@ import Testing
     #expect(configuration.workerOptions.spinMicroseconds == 0 && configuration.workerOptions.napMicroseconds == 10)
   }
 
+  @Test func readsACluster() throws {
+    let text = """
+      cluster:
+        endpoints: [https://a:2379, "https://b"]
+        prefix: /lab
+        host-name: h1
+        vtep: [2001:db8::1, 192.0.2.1]
+        ca-file: /ca
+        cert-file: /cert
+        key-file: /key
+        server-name: etcd
+        user: martlet
+        password-file: /password
+        lease-seconds: 9
+
+      """
+    let configuration = try read(text + "socket: /tmp/a.sock\n")
+    let cluster = try #require(configuration.cluster)
+    #expect(cluster.endpoints == ["https://a:2379", "https://b"] && cluster.leaseSeconds == 9)
+    #expect(cluster.vteps.map(\.description) == ["192.0.2.1", "2001:db8::1"] && cluster.hostName == "h1")
+    #expect(try read(configuration.description) == configuration)
+    #expect(try read("cluster:\n  endpoints: http://a\n").cluster?.endpoints == ["http://a"])
+  }
+
+  @Test(arguments: [
+    ("cluster: yes\n", "a section"), ("cluster:\n  prefix: /x\n", "endpoints"),
+    ("cluster:\n  endpoints: [[a]]\n", "martlet.yaml:2: a list of plain"),
+    ("cluster:\n  endpoints: a\n  end-points: b\n", "martlet.yaml:3: cluster: end-points: no such key"),
+    ("cluster:\n  endpoints: a\n  vtep: here\n", "here is no IP address"),
+    ("cluster:\n  endpoints: a\n  vtep: [192.0.2.1, 192.0.2.2]\n", "one address a family"),
+    ("cluster:\n  endpoints: a\n  ca-file: ca\n", "absolute path"),
+    ("cluster:\n  endpoints: a\n  key-file: /key\n", "cert-file and key-file"),
+    ("cluster:\n  endpoints: a\n  user: me\n", "user and password-file"),
+    ("cluster:\n  endpoints: a\n  lease-seconds: 1\n", "from 2 to 300"),
+    ("cluster:\n  endpoints: a\n  prefix: [a, b]\n", "one value"),
+  ]) func refusesACluster(text: String, reason: String) {
+    let error = #expect(throws: ControlError.self) { try read(text) }
+    #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
+  }
+
   @Test(arguments: ["", "# nothing\n", "---\n"]) func anEmptyFileChangesNothing(text: String) throws {
     #expect(try read(text) == Configuration())
   }
@@ -96,8 +136,20 @@ import Testing
   }
 
   @Test func everyKeyIsThereWithWhatItDoes() {
-    #expect(settings.map(\.key) == Configuration.keys)
+    #expect(settings.map(\.key) == Configuration.keys.filter { $0 != "cluster" })
     for setting in settings { #expect(lines[setting.index - 1].hasPrefix("# "), "\(setting.key)") }
+  }
+
+  /// Uncommented, the section is one.
+  @Test func theSectionClusterHasEveryKey() throws {
+    let start = try #require(lines.firstIndex(of: "#cluster:"))
+    let section = lines[start...].prefix { $0.hasPrefix("#") }.map { $0.dropFirst() }
+    var configuration = Configuration()
+    try configuration.read(section.joined(separator: "\n"), name: "martlet.yaml")
+    let keys = section.filter { $0.hasPrefix("  ") && !$0.hasPrefix("  #") }.map {
+      $0.dropFirst(2).prefix { $0 != ":" }
+    }
+    #expect(keys.map(String.init) == ClusterSection.keys && configuration.cluster?.leaseSeconds == 5)
   }
 
   @Test func everyValueIsTheDefault() throws {

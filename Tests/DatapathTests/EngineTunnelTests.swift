@@ -75,6 +75,19 @@ import Wire
     #expect(fabric.drops(4, .splitHorizon) == 1)
   }
 
+  /// All hosts have the gateway, each its own.
+  @Test func `an anycast gateway floods to this host, and is reached by its address alone from others`() {
+    var fabric = Self.fabric()
+    fabric.engine.changePort(0, PortOptions(isAnycastGateway: true))
+    let broadcast = Array(repeating: UInt8(0xFF), count: 6)
+    #expect(fabric.process([(0, frame(to: host(9), from: host(2)))]).map(\.port) == [1, 2, 3])
+    #expect(
+      Self.receive(&fabric, Self.encapsulated { $0.replaceSubrange(50..<56, with: broadcast) }).map(\.port) == [1, 2, 3])
+    // Both ways, once it is known where.
+    let source = MACAddress(bytes: Array(Self.inner[6..<12]))!
+    #expect(fabric.process([(0, frame(to: source.bits, from: host(2)))]).map(\.port) == [4])
+  }
+
   @Test func `nothing is learned from a remote that is not to be learned from`() {
     var fabric = Self.fabric(learns: false)
     _ = Self.receive(&fabric, Self.encapsulated())
