@@ -214,6 +214,7 @@ extension Controller {
       Self.temporaryInterface(forEndpoint: endpoint.id), of: endpoint, on: network, in: host.own, &rollback)
     try tellEndpoint(endpoint, at: port, on: network)
     try refreshParent(network)
+    try tellCluster(of: endpoint, on: network)
     arriving[endpoint.id] = Arrival(path: try store.sandbox(id: endpoint.sandboxId)?.path ?? "")
   }
 
