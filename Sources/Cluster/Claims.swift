@@ -41,11 +41,18 @@ final class Claims: Sendable {
   func claimAddress(
     network: String, endpoint: String, in range: AddressRange, wanted: IPAddress?
   ) throws(ControlError) -> IPAddress {
+    let holder = StoredAddress.Holder(endpoint: endpoint, host: host)
+    return try claimAddress(network: network, holder: holder, in: range, wanted: wanted)
+  }
+
+  func claimAddress(
+    network: String, holder mine: StoredAddress.Holder, in range: AddressRange, wanted: IPAddress?
+  ) throws(ControlError) -> IPAddress {
     if let wanted {
       guard range.isUsable(wanted) else {
         throw ControlError(.invalid, "address \(wanted) is not one that an endpoint may have in \(range.subnet)")
       }
-      if let holder = try claim(wanted, network, endpoint) { throw taken(wanted, holder) }
+      if let holder = try claim(wanted, network, mine) { throw taken(wanted, holder) }
       return wanted
     }
     let subnet = Subnet(network: network, range: range.range)
@@ -55,7 +62,7 @@ final class Claims: Sendable {
           .exhausted,
           "all addresses of \(range.range) are taken in the cluster: disconnect what is not needed, or add a subnet")
       }
-      if try claim(candidate, network, endpoint) == nil { return candidate }
+      if try claim(candidate, network, mine) == nil { return candidate }
       // Where one is taken more are, and whoever took it goes on from there.
       try learn(subnet)
       known.withLock { $0[subnet]?.cursor = range.random() }
@@ -92,10 +99,9 @@ final class Claims: Sendable {
 
   /// nil: the endpoint has it here now. Else who has it.
   private func claim(
-    _ address: IPAddress, _ network: String, _ endpoint: String
+    _ address: IPAddress, _ network: String, _ mine: StoredAddress.Holder
   ) throws(ControlError) -> StoredAddress.Holder? {
     let key = keys.address(address.description, of: network)
-    let mine = StoredAddress.Holder(endpoint: endpoint, host: host)
     let (networkKey, value) = (keys.network(network), StoredAddress(mine).data)
     var revision: Int64 = 0
     while true {
@@ -113,7 +119,7 @@ final class Claims: Sendable {
       }
       let holder = holder(of: found)
       if holder == mine { return nil }
-      guard holder.endpoint == endpoint else { return holder }
+      guard holder.endpoint == mine.endpoint else { return holder }
       // It moved here.
       revision = found.modRevision
     }
@@ -124,16 +130,20 @@ final class Claims: Sendable {
   }
 
   private func taken(_ address: IPAddress, _ holder: StoredAddress.Holder) -> ControlError {
-    ControlError(
-      .conflict, "address \(address) is taken by endpoint \(holder.endpoint) on host \(holder.host): choose another")
+    let owner = holder.host.isEmpty ? holder.endpoint : "endpoint \(holder.endpoint) on host \(holder.host)"
+    return ControlError(.conflict, "address \(address) is taken by \(owner): choose another")
   }
 
   /// Without effect where the endpoint does not have it on this host, or no more.
   func releaseAddress(_ address: IPAddress, network: String, endpoint: String) throws(EtcdError) {
+    try releaseAddress(address, network: network, holder: StoredAddress.Holder(endpoint: endpoint, host: host))
+  }
+
+  func releaseAddress(
+    _ address: IPAddress, network: String, holder mine: StoredAddress.Holder
+  ) throws(EtcdError) {
     let key = keys.address(address.description, of: network)
-    if let found = try client.range(.key(key)).values.first,
-      holder(of: found) == StoredAddress.Holder(endpoint: endpoint, host: host)
-    {
+    if let found = try client.range(.key(key)).values.first, holder(of: found) == mine {
       try release(found)
     }
     known.withLock { known in

@@ -96,6 +96,7 @@ public final class Cluster: Sendable {
   // MARK: What all hosts know
 
   public var networks: [ClusterNetwork] { state.networks }
+  public var services: [ClusterService] { state.services }
   public var hosts: [ClusterHost] { state.hosts }
   /// Own ones too.
   public var endpoints: [ClusterEndpoint] { state.endpoints }
@@ -170,6 +171,35 @@ public final class Cluster: Sendable {
   /// Without effect where the network does not have it.
   public func releaseVNI(_ vni: UInt32, network: String) throws(ControlError) {
     try claims.releaseVNI(vni, network: network)
+  }
+
+  /// An address for a service alone, no host's: it goes with the service, or by `releaseVirtualAddress`.
+  public func claimVirtualAddress(
+    network: String, service: String, in range: AddressRange, wanted: IPAddress? = nil
+  ) throws(ControlError) -> IPAddress {
+    try ClusterKeys.check(network, "network id")
+    return try claims.claimVirtualAddress(network: network, service: service, in: range, wanted: wanted)
+  }
+
+  /// Without effect where the service does not have it.
+  public func releaseVirtualAddress(_ address: IPAddress, network: String, service: String) throws(ControlError) {
+    try claims.releaseVirtualAddress(address, network: network, service: service)
+  }
+
+  /// A service that all hosts know from now on. Its addresses must have been claimed. The very same once more is no error.
+  public func createService(_ service: ClusterService) throws(ControlError) { try claims.createService(service) }
+
+  /// Changes what a service is, but for its name, network and addresses. `edit` may be called more than once: another host may change
+  /// it at the same time.
+  public func updateService(
+    _ name: String, network: String, _ edit: (inout ClusterService) throws(ControlError) -> Void
+  ) throws(ControlError) {
+    try claims.updateService(name, network: network, edit)
+  }
+
+  /// With its virtual addresses. One that is gone is no error.
+  public func removeService(_ name: String, network: String) throws(ControlError) {
+    try claims.removeService(name, network: network)
   }
 
   /// Gives back the addresses of a host that will not return. Refused while it is in the cluster.

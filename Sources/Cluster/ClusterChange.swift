@@ -14,6 +14,7 @@ public enum ClusterChange: Sendable, Equatable {
   /// An endpoint that moved is `changed`: on another host under the same id, or another one that has its MAC address or
   /// one of its IP addresses. Own endpoints come too.
   case endpoint(Change<ClusterEndpoint>)
+  case service(Change<ClusterService>)
 }
 
 /// Whether what is known is what etcd has.
@@ -26,8 +27,8 @@ public enum ClusterStatus: Sendable, Equatable {
 /// Who is told of changes. Called on a thread of the cluster's, with no lock held, one call at a time; the next changes
 /// wait until it returns. It may call every method of `Cluster` but `stop` and `leave`.
 public protocol ClusterConsumer: AnyObject, Sendable {
-  /// In an order in which they can be taken one by one: networks and hosts come before their endpoints, and go after
-  /// them.
+  /// In an order in which they can be taken one by one: networks and hosts come before their endpoints and services, and
+  /// go after them.
   func take(_ changes: [ClusterChange])
   func statusChanged(_ status: ClusterStatus)
 }

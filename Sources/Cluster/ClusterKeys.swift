@@ -11,7 +11,7 @@ struct ClusterKeys: Sendable {
     self.prefix = prefix
   }
 
-  enum Kind: String { case networks, hosts, endpoints }
+  enum Kind: String { case networks, hosts, endpoints, services }
 
   var state: String { "\(prefix)/state/" }
   var networks: String { "\(state)networks/" }
@@ -20,8 +20,12 @@ struct ClusterKeys: Sendable {
   func endpoints(of network: String) -> String { "\(state)endpoints/\(network)/" }
   func endpoint(_ id: String, of network: String) -> String { endpoints(of: network) + id }
 
+  func services(of network: String) -> String { "\(state)services/\(network)/" }
+  func service(_ name: String, of network: String) -> String { services(of: network) + name }
+
   private var claims: String { "\(prefix)/claims/" }
   func networkName(_ name: String) -> String { "\(claims)names/\(name)" }
+  func serviceName(_ name: String) -> String { "\(claims)services/\(name)" }
   func vni(_ number: UInt32) -> String { "\(claims)vnis/\(number)" }
   var allAddresses: String { "\(claims)addresses/" }
   func addresses(of network: String) -> String { "\(allAddresses)\(network)/" }
@@ -31,7 +35,7 @@ struct ClusterKeys: Sendable {
   func parse(_ key: String) -> (kind: Kind, ids: [String])? {
     guard key.hasPrefix(state) else { return nil }
     let parts = key.dropFirst(state.count).split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    guard let kind = parts.first.flatMap(Kind.init), parts.count == (kind == .endpoints ? 3 : 2),
+    guard let kind = parts.first.flatMap(Kind.init), parts.count == (kind == .endpoints || kind == .services ? 3 : 2),
       parts.dropFirst().allSatisfy(Self.isPart)
     else { return nil }
     return (kind, Array(parts.dropFirst()))

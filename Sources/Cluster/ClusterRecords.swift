@@ -30,6 +30,22 @@ public struct ClusterNetwork: Sendable, Equatable {
   }
 }
 
+/// A service: several endpoints of a network behind one address.
+public struct ClusterService: Sendable, Equatable {
+  /// One in the cluster.
+  public var name: String
+  /// The network's id.
+  public var network: String
+  /// Virtual ones, of the network.
+  public var addresses: [IPAddress]
+  /// Whatever else its maker says of it: members, ports.
+  public var specification: String
+
+  public init(name: String, network: String, addresses: [IPAddress] = [], specification: String) {
+    (self.name, self.network, self.addresses, self.specification) = (name, network, addresses, specification)
+  }
+}
+
 /// A host, for as long as its lease is alive.
 public struct ClusterHost: Sendable, Equatable {
   /// One in the cluster.

@@ -45,6 +45,7 @@ public final class ClusterState: Sendable {
   // MARK: From any thread
 
   var networks: [ClusterNetwork] { shared.withLock { $0.mirror.allNetworks } }
+  var services: [ClusterService] { shared.withLock { $0.mirror.allServices } }
   var hosts: [ClusterHost] { shared.withLock { $0.mirror.allHosts } }
   var endpoints: [ClusterEndpoint] { shared.withLock { $0.mirror.allEndpoints } }
   var status: ClusterStatus { shared.withLock { $0.status } }

@@ -24,6 +24,8 @@ struct Mirror {
   private var networks: [String: Entry<ClusterNetwork>] = [:]
   private var hosts: [String: Entry<ClusterHost>] = [:]
   /// By key.
+  private var services: [String: Entry<ClusterService>] = [:]
+  /// By key.
   private var endpoints: [String: Entry<ClusterEndpoint>] = [:]
   private var owners: [Possession: Set<String>] = [:]
   /// By key; a part of `endpoints`.
@@ -34,6 +36,7 @@ struct Mirror {
   init(keys: ClusterKeys) { self.keys = keys }
 
   var allNetworks: [ClusterNetwork] { networks.values.map(\.value) }
+  var allServices: [ClusterService] { services.values.map(\.value) }
   var allHosts: [ClusterHost] { hosts.values.map(\.value) }
   var allEndpoints: [ClusterEndpoint] { Array(shown.values) }
 
@@ -55,7 +58,7 @@ struct Mirror {
       let present = Set(values.map(\.key))
       let known =
         mirror.networks.keys.map { mirror.keys.network($0) } + mirror.hosts.keys.map { mirror.keys.host($0) }
-        + mirror.endpoints.keys
+        + mirror.endpoints.keys + mirror.services.keys
       for key in known where !present.contains(key) { mirror.remove(key, &touched) }
       for value in values { mirror.put(value, &touched) }
     }
@@ -65,6 +68,7 @@ struct Mirror {
   private struct Touched {
     var networks: [String: ClusterNetwork?] = [:]
     var hosts: [String: ClusterHost?] = [:]
+    var services: [String: ClusterService?] = [:]
     /// Keys, of neighbours too.
     var endpoints: Set<String> = []
   }
@@ -75,11 +79,12 @@ struct Mirror {
     body(&self, &touched)
     let networkChanges = touched.networks.compactMap { Self.difference($1, networks[$0]?.value) }
     let hostChanges = touched.hosts.compactMap { Self.difference($1, hosts[$0]?.value) }
+    let serviceChanges = touched.services.compactMap { Self.difference($1, services[$0]?.value) }
     let endpointChanges = show(touched.endpoints)
     func isGone<Value>(_ change: Change<Value>) -> Bool { if case .gone = change { true } else { false } }
     return networkChanges.filter { !isGone($0) }.map { .network($0) }
       + hostChanges.filter { !isGone($0) }.map { .host($0) }
-      + endpointChanges.map { .endpoint($0) }
+      + endpointChanges.map { .endpoint($0) } + serviceChanges.map { .service($0) }
       + hostChanges.filter(isGone).map { .host($0) } + networkChanges.filter(isGone).map { .network($0) }
   }
 
@@ -106,6 +111,10 @@ struct Mirror {
         let host = try StoredHost.read(value.value, ids)
         touch(&touched.hosts, ids[0], hosts[ids[0]]?.value)
         hosts[ids[0]] = Entry(value: host, modRevision: value.modRevision)
+      case .services:
+        let service = try StoredService.read(value.value, ids)
+        touch(&touched.services, value.key, services[value.key]?.value)
+        services[value.key] = Entry(value: service, modRevision: value.modRevision)
       case .endpoints:
         let endpoint = try StoredEndpoint.read(value.value, ids)
         removeEndpoint(value.key, &touched)
@@ -131,6 +140,9 @@ struct Mirror {
     case .hosts:
       touch(&touched.hosts, ids[0], hosts[ids[0]]?.value)
       hosts[ids[0]] = nil
+    case .services:
+      touch(&touched.services, key, services[key]?.value)
+      services[key] = nil
     case .endpoints: removeEndpoint(key, &touched)
     }
   }

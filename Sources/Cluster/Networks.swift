@@ -73,14 +73,19 @@ extension Claims {
         throw error
       }
       let endpoints = KeyRange.prefix(keys.endpoints(of: id))
+      let services = KeyRange.prefix(keys.services(of: id))
       var operations: [Operation] = [.delete(.key(found.key)), .delete(.prefix(keys.addresses(of: id)))]
       if let network { operations.append(.delete(.key(keys.networkName(network.name)))) }
       let answer = try change(
-        [.isUnchanged(found.key, since: found.modRevision), .isAbsent(endpoints)], success: operations,
-        failure: [.range(endpoints, limit: 1)])
+        [.isUnchanged(found.key, since: found.modRevision), .isAbsent(endpoints), .isAbsent(services)],
+        success: operations, failure: [.range(endpoints, limit: 1), .range(services, limit: 1)])
       if answer.succeeded {
         if let vni = network?.vni { try releaseVNI(vni, network: id) }
         return
+      }
+      if let service = answer.results[1].first.flatMap({ keys.parse($0.key)?.ids.last }) {
+        throw ControlError(
+          .conflict, "network \(network?.name ?? id) has service \(service): martlet service rm \(service)")
       }
       if let endpoint = answer.results[0].first {
         let host = (try? StoredEndpoint.read(endpoint.value, [id, ""]))?.host ?? "unknown"

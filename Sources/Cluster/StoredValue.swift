@@ -169,6 +169,21 @@ struct StoredEndpoint: StoredValue {
   }
 }
 
+struct StoredService: StoredValue {
+  var version = currentVersion
+  var addresses: [String]
+  var specification: String
+
+  init(_ service: ClusterService) {
+    (addresses, specification) = (service.addresses.map(\.description), service.specification)
+  }
+
+  func value(_ ids: [String]) throws(UnreadableValue) -> ClusterService {
+    ClusterService(
+      name: ids[1], network: ids[0], addresses: try parse(addresses, "addresses"), specification: specification)
+  }
+}
+
 /// Whose an address is. It has no lease: it stays when its host dies.
 struct StoredAddress: StoredValue {
   struct Holder: Equatable {

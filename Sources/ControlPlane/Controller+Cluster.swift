@@ -50,7 +50,7 @@ extension Controller {
     var hasOtherHosts = false
     for change in changes {
       switch change {
-      case .network: break
+      case .network, .service: break
       case .host(.added(let host)), .host(.changed(let host, from: _)):
         guard host.name != membership.cluster.hostName else { continue }
         self.membership?.hosts[host.name] = host

@@ -63,6 +63,45 @@ struct ClaimTests {
     }
   }
 
+  @Test func services() throws {
+    try ClusterBed.run { bed in
+      let (a, b) = (try bed.joined("a"), try bed.joined("b"))
+      try a.cluster.createNetwork(network)
+      let address = try a.cluster.claimVirtualAddress(network: "n1", service: "web", in: Self.range)
+      let service = ClusterService(name: "web", network: "n1", addresses: [address], specification: "{}")
+      try a.cluster.createService(service)
+      try a.cluster.createService(service)
+      try eventually("b knows it") { b.cluster.services == [service] }
+      var other = service
+      other.specification = "another"
+      let taken = #expect(throws: ControlError.self) { try b.cluster.createService(other) }
+      #expect(taken?.message.contains("has the name web") == true)
+      let claimed = #expect(throws: ControlError.self) {
+        try b.cluster.claimAddress(network: "n1", endpoint: "e", in: Self.range, wanted: address)
+      }
+      #expect(claimed?.message.contains("taken by service web") == true)
+      // Two that change it at the same time: neither change is lost.
+      try b.cluster.updateService("web", network: "n1") { value in
+        if value.specification == "{}" {
+          try? a.cluster.updateService("web", network: "n1") { $0.specification = "a" }
+        }
+        value.specification += "b"
+      }
+      try eventually("all know it") { a.cluster.services.first?.specification == "ab" }
+      // It outlives its maker, and keeps its network.
+      try a.cluster.leave()
+      let kept = #expect(throws: ControlError.self) { try b.cluster.removeNetwork("n1") }
+      #expect(kept?.message.contains("service rm web") == true)
+      try b.cluster.removeService("web", network: "n1")
+      try b.cluster.removeService("web", network: "n1")
+      #expect(try bed.keys("claims/addresses/").isEmpty && bed.keys("claims/services/").isEmpty)
+      try eventually("b forgets it") { b.cluster.services.isEmpty }
+      try b.cluster.removeNetwork("n1")
+      let changes = b.told.compactMap { if case .service(let change) = $0 { change } else { nil } }
+      #expect(changes.count == 4 && changes.first == .added(service))
+    }
+  }
+
   @Test func addressesAreGivenBackWhenEtcdIsBack() throws {
     try ClusterBed.run { bed in
       let a = try bed.joined("a")

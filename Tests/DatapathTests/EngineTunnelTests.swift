@@ -82,7 +82,9 @@ import Wire
     let broadcast = Array(repeating: UInt8(0xFF), count: 6)
     #expect(fabric.process([(0, frame(to: host(9), from: host(2)))]).map(\.port) == [1, 2, 3])
     #expect(
-      Self.receive(&fabric, Self.encapsulated { $0.replaceSubrange(50..<56, with: broadcast) }).map(\.port) == [1, 2, 3])
+      Self.receive(&fabric, Self.encapsulated { $0.replaceSubrange(50..<56, with: broadcast) }).map(\.port) == [
+        1, 2, 3,
+      ])
     // Both ways, once it is known where.
     let source = MACAddress(bytes: Array(Self.inner[6..<12]))!
     #expect(fabric.process([(0, frame(to: source.bits, from: host(2)))]).map(\.port) == [4])
