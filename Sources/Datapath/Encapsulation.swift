@@ -60,7 +60,8 @@ extension TunnelRemote {
     left.flags = .needsChecksum
     left.checksumStart = header.checksumStart &+ overhead
     left.checksumOffset = header.checksumOffset
-    guard header.segmentation != .none else {
+    // One segment is none to the kernel, whatever the header says: nobody would complete the outer checksum.
+    guard header.segmentation != .none, inner.length &- header.payloadOffset(in: inner) > Int(header.segmentSize) else {
       if sumsDatagrams { storeChecksum(localOffload(header, pseudoHeader, at: outer), at: outer) }
       return VirtioNetTunnelHeader(left)
     }

@@ -23,7 +23,6 @@ extension Engine {
         switch next {
         case .frame(let tunnelled): receive(tunnelled, now: now, into: &output)
         case .drop(let reason): countDrop(reason, at: frame.port)
-        case .train: break
         }
       }
     case .drop(let reason): countDrop(reason, at: frame.port)

@@ -124,4 +124,14 @@ extension VirtioNetHeader {
       && start &+ headerLength <= inner.length
       && (inner.isIPv4 ? start == inner.transportOffset : start >= inner.transportOffset)
   }
+
+  /// Where a segmented frame's payload begins, from its Ethernet header on. The header fits.
+  @inlinable
+  @inline(__always)
+  func payloadOffset(in inner: InnerHeaders) -> Int {
+    let start = Int(checksumStart)
+    guard segmentation.kind != .udp else { return start &+ UDPView.headerLength }
+    // The header's length, in words of four bytes.
+    return start &+ Int(inner.bytes.load(fromByteOffset: start &+ TCPView.dataOffsetOffset, as: UInt8.self) >> 4) &* 4
+  }
 }

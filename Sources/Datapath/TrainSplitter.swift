@@ -14,6 +14,13 @@ import Wire
 /// Takes the frames of many VXLAN datagrams out of one segmented UDP frame. A plain value: whoever holds the buffer owns it.
 @frozen
 public struct TrainSplitter: BitwiseCopyable {
+  /// What comes out of a train.
+  @frozen
+  public enum Part: BitwiseCopyable {
+    case frame(TunnelledFrame)
+    case drop(DropReason)
+  }
+
   /// Datagrams of a train that is taken.
   public static let datagramsMax = DatagramTrain.datagramsMax
   /// Bytes before the frame's virtio-net header that may be overwritten.
@@ -45,7 +52,7 @@ public struct TrainSplitter: BitwiseCopyable {
   /// The next frame, of one or more datagrams, or why one was dropped. nil: there is none.
   ///
   /// All frames lie in the one buffer.
-  public mutating func next() -> Decapsulated? {
+  public mutating func next() -> Part? {
     guard position < end else { return nil }
     let length = min(datagramLength, end - position)
     let datagram = position

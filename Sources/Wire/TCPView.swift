@@ -26,7 +26,7 @@ public struct TCPView: ~Escapable {
   public static let destinationPortOffset = 2
   @usableFromInline static let sequenceNumberOffset = 4
   @usableFromInline static let acknowledgmentNumberOffset = 8
-  @usableFromInline static let dataOffsetOffset = 12
+  public static let dataOffsetOffset = 12
   @usableFromInline static let flagsOffset = 13
   @usableFromInline static let windowOffset = 14
   public static let checksumOffset = 16

@@ -82,20 +82,18 @@ struct SegmentedFrame {
     let buffer = TunnelBuffer(message)
     var results: [TunnelledFrame] = []
     var outputs: [Output] = []
-    func take(_ result: Decapsulated) {
-      switch result {
+    func take(_ part: TrainSplitter.Part) {
+      switch part {
       case .frame(let frame):
         results.append(frame)
         outputs.append(.frame(TunnelBuffer.bytes(frame.frame)))
       case .drop(let reason): outputs.append(.drop(reason))
-      case .train: Issue.record("a train in a train")
       }
     }
-    let first = TunnelIngress(takesIPv6WithoutChecksum: true).decapsulate(buffer.frame)
-    if case .train(var splitter) = first {
-      while let next = splitter.next() { take(next) }
-    } else {
-      take(first)
+    switch TunnelIngress(takesIPv6WithoutChecksum: true).decapsulate(buffer.frame) {
+    case .train(var splitter): while let next = splitter.next() { take(next) }
+    case .frame(let frame): take(.frame(frame))
+    case .drop(let reason): take(.drop(reason))
     }
     var end = buffer.frame.start - TunnelBuffer.headroom
     for result in results {

@@ -142,6 +142,26 @@ import Wire
     #expect(refused(1, [0, 0, 0, 0, 0, 33, 0, 16]), "a checksum within the IP header")
   }
 
+  /// The kernel takes what is not longer than one segment for a frame that is not segmented: nobody completes its checksum outside.
+  @Test(
+    arguments: ["TCP, IPv4, partial checksum", "UDP, IPv6, partial checksum"], GoldenTunnel.Underlay.allCases)
+  func `one segment is none`(name: String, underlay: GoldenTunnel.Underlay) throws {
+    let golden = try #require(GoldenTunnel.all.first { $0.name == name })
+    let inner = Array(golden.frame.dropFirst(VirtioNetHeader.length))
+    let isTCP = name.hasPrefix("TCP")
+    let payload = inner.count - (isTCP ? 54 : 62)
+    var frame = golden.frame
+    frame[1] = isTCP ? 1 : 5
+    for size in [payload, payload + 1, 0xFFFE] {
+      (frame[4], frame[5]) = (UInt8(size & 0xFF), UInt8(size >> 8))
+      let ours = try #require(Self.encapsulated(frame, .golden(underlay)))
+      #expect(Self.comparable(ours) == Self.comparable(golden.outer[underlay.rawValue] + inner))
+    }
+    (frame[4], frame[5]) = (UInt8(payload - 1), 0)
+    let cut = try #require(Self.encapsulated(frame, .golden(underlay)))
+    #expect(cut[1] != 0 && cut[4] == UInt8(payload - 1))
+  }
+
   @Test func `both addresses are of one family, and the VNI has 24 bits`() {
     let hash = KeyedHash(seed: 1)
     func remote(_ local: String, _ remote: String, _ vni: UInt32) -> TunnelRemote? {

@@ -108,10 +108,17 @@ import Wire
     var message = message
     message[0] &= 1
     if message[0] == 0 { message.replaceSubrange(6..<10, with: [0, 0, 0, 0]) }
+    func number(_ offset: Int) -> Int { Int(message[offset]) | Int(message[offset + 1]) << 8 }
+    if message[1] != 0 {
+      let transport = VirtioNetHeader.length + number(6)
+      let payload = transport + (message[1] & 0x7F == 5 ? 8 : Int(message[transport + 12] >> 4) * 4)
+      // One segment is none.
+      if message.count - payload <= number(4) { message[1] = 0 }
+    }
     if message[1] == 0 {
       message.replaceSubrange(2..<6, with: [0, 0, 0, 0])
     } else {
-      let length = min(message.count - VirtioNetHeader.length, Int(message[2]) | Int(message[3]) << 8)
+      let length = min(message.count - VirtioNetHeader.length, number(2))
       message.replaceSubrange(2..<4, with: [UInt8(length & 0xFF), UInt8(length >> 8)])
     }
     return message
