@@ -54,12 +54,12 @@ extension Engine {
   public mutating func changePort(_ index: UInt16, _ options: PortOptions) {
     let port = ports + Int(index)
     let network = networks + Int(port.pointee.network)
-    if !port.pointee.separation.isEmpty { network.pointee.separatedCount -= 1 }
+    countSeparated(port.pointee, in: network, -1)
     port.pointee.separation = []
     if options.isIsolated { port.pointee.separation.insert(.isolated) }
     if options.isRemote { port.pointee.separation.formUnion([.remote, .anycast]) }
     if options.isAnycastGateway { port.pointee.separation.insert(.anycast) }
-    if !port.pointee.separation.isEmpty { network.pointee.separatedCount += 1 }
+    countSeparated(port.pointee, in: network, 1)
     network.pointee.table.pointee.setPortLimit(index, options.learns ? options.macLimit : MACTable.learnsNothing)
   }
 
@@ -98,7 +98,7 @@ extension Engine {
     network.pointee.table.pointee.removeAll(port: index)
     network.pointee.addresses?.pointee.removeAll(port: index)
     if network.pointee.parent == index { network.pointee.parent = Self.none }
-    if !port.pointee.separation.isEmpty { network.pointee.separatedCount -= 1 }
+    countSeparated(port.pointee, in: network, -1)
     let last = network.pointee.members[network.pointee.memberCount - 1]
     network.pointee.members[Int(port.pointee.member)] = last
     ports[Int(last)].member = port.pointee.member
@@ -137,6 +137,11 @@ extension Engine {
   public mutating func withTable<Result>(_ network: UInt16, _ body: (inout MACTable) -> Result) -> Result {
     precondition(isNetwork[Int(network)])
     return body(&networks[Int(network)].table.pointee)
+  }
+
+  private func countSeparated(_ port: Port, in network: UnsafeMutablePointer<Network>, _ change: Int) {
+    if !port.separation.isEmpty { network.pointee.separatedCount += change }
+    if port.separation.contains(.remote) { network.pointee.remoteCount += change }
   }
 
   private func clear(_ counters: CounterHandle, from first: Int, count: Int) {

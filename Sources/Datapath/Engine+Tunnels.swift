@@ -58,6 +58,48 @@ extension Engine {
     return true
   }
 
+  /// Tells the sender of a frame that was too long for an overlay how long a packet may be.
+  @inlinable
+  @inline(never)
+  mutating func answerTooBig<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, network: Int, now: UInt32, into output: inout Output
+  ) {
+    guard let answer = tooBigAnswer(frame, network: network, now: now) else { return }
+    countRouted(from: Int(Self.none), to: frame.port)
+    output.transmit(answer, to: frame.port, isOnlyCopy: true)
+  }
+
+  /// The ICMP error, where the frame was; nil: there is none to be sent. IPv4 without DF is answered too, for nobody cuts it on its
+  /// way: a sender that learns of the path's MTU does so itself. What came by the tunnel is not: its sender's own VTEP knows better.
+  @usableFromInline
+  mutating func tooBigAnswer(_ frame: FrameDescriptor, network: Int, now: UInt32) -> FrameDescriptor? {
+    guard networks[network].remoteCount > 0, !ports[Int(frame.port)].separation.contains(.remote) else { return nil }
+    let ethernet = frame.start + VirtioNetHeader.length
+    let length = Int(frame.length) &- VirtioNetHeader.length
+    let inner = InnerHeaders(ethernet, length: length)
+    let parsed = Self.view(frame)
+    let mtu = networks[network].packetLengthMax(behind: inner.networkOffset)
+    // Less is more than IPv6 can do about it.
+    guard inner.isIPv4 || inner.isIPv6 && mtu >= Packet.mtuMin6, parsed.source.isValidSource,
+      !parsed.destination.isGroup,
+      let packet = Packet(
+        ethernet + inner.networkOffset, available: length &- inner.networkOffset, isIPv6: inner.isIPv6),
+      packet.mayBeAnswered, tooBigBudget.take(now: now)
+    else { return nil }
+    // The packet stays where it is, as the quote; headers and tags of its frame move before the error's.
+    let answer = ethernet - packet.errorHeadersLength
+    let start = answer - VirtioNetHeader.length
+    (answer + 12).copyMemory(from: ethernet + 12, byteCount: inner.networkOffset &- 12)
+    VirtioNetHeader().store(to: start)
+    let error = FrameDescriptor(
+      start: start,
+      length: UInt32(VirtioNetHeader.length + inner.networkOffset + packet.errorHeadersLength + packet.quotedLength),
+      port: frame.port, buffer: frame.buffer)
+    error.setAddresses(to: parsed.source.bits, from: parsed.destination.bits)
+    packet.writeError(.tooBig(mtu), at: answer + inner.networkOffset, from: packet.destination)
+    return error
+  }
+
   /// Tells the VNIs of all carriers apart.
   @inlinable
   static func tunnel(_ carrier: UInt16, vni: UInt32) -> UInt64 { UInt64(carrier) << 32 | UInt64(vni) }

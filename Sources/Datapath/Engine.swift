@@ -57,6 +57,7 @@ public struct Engine: ~Copyable {
   @usableFromInline let learned: LearnedAddresses
   @usableFromInline var remotes: RemoteTable
   @usableFromInline var answers: NeighbourAnswers
+  var tooBigBudget = ICMPErrorBudget()
   /// nil: another worker has it, or nobody.
   public internal(set) var router: UnsafeMutablePointer<Router>?
 
@@ -206,9 +207,9 @@ public struct Engine: ~Copyable {
       if length >= Self.ethernetHeaderLength {
         let header = VirtioNetHeader(loadingFrom: UnsafeRawPointer(frame.start))
         let parsed = Self.view(frame)
-        if let reason = networks[network].guardFrame(parsed, length: UInt32(length), segmentLength: header.segmentSize)
-        {
+        if let reason = networks[network].guardFrame(parsed, length: UInt32(length), header) {
           verdict = .drop(reason)
+          if reason == .oversize { answerTooBig(frame, network: network, now: now, into: &output) }
         } else {
           verdict = policy.decide(parsed, &view)
           if parsed.destination.bits == routedMAC && parsed.isIP {

@@ -98,9 +98,7 @@ public struct Router: ~Copyable {
   /// One external port for each inside address and port, whoever the far end is (RFC 4787, REQ-1).
   public var mapsEndpointIndependently = true
   public var filter = MappingFilter.addressAndPortDependent
-  /// ICMP errors that may be sent yet, and when some were added last.
-  var answerTokens = Self.answersPerSecond
-  var answersRefilled: UInt32 = 0
+  var answerBudget = ICMPErrorBudget()
   /// Next hops whose MAC addresses are wanted.
   let wanted: UnsafeMutablePointer<UInt128>
   var wantedCount = 0

@@ -40,8 +40,10 @@ struct MemorySwitch: ~Copyable {
     var memory: [UnsafeMutableRawPointer] = []
     var burst: [FrameDescriptor] = []
     for (index, frame) in frames.enumerated() {
-      // To the byte, so that a sanitizer sees a read beyond the frame.
-      let start = UnsafeMutableRawPointer.allocate(byteCount: Engine.headerLength + frame.bytes.count, alignment: 1)
+      // To the byte, so that a sanitizer sees a read beyond the frame; what stands before it is as in a worker's buffer.
+      let room = TunnelBuffer.headroom
+      let byteCount = room + Engine.headerLength + frame.bytes.count
+      let start = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 1) + room
       header.store(to: start)
       frame.bytes.withUnsafeBytes { bytes in
         if let base = bytes.baseAddress { (start + Engine.headerLength).copyMemory(from: base, byteCount: bytes.count) }
@@ -51,7 +53,7 @@ struct MemorySwitch: ~Copyable {
       burst.append(FrameDescriptor(start: start, length: length, port: frame.port, buffer: UInt16(index)))
     }
     burst.withUnsafeBufferPointer { engine.process($0, now: now, into: &output) }
-    for start in memory { start.deallocate() }
+    for start in memory { (start - TunnelBuffer.headroom).deallocate() }
     return output.sent
   }
 

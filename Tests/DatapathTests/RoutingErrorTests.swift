@@ -74,8 +74,8 @@ struct RoutingErrorTests {
   func rate() {
     let bed = RouterBed()
     let dying = IPPacket.udp(("10.1.0.2", 33_434), (Self.remote, 33_434), ttl: 1)
-    let answers = (0..<Router.answersPerSecond + 100).count { _ in !bed.send(dying, at: 0).isEmpty }
-    #expect(answers == Router.answersPerSecond)
+    let answers = (0..<ICMPErrorBudget.perSecond + 100).count { _ in !bed.send(dying, at: 0).isEmpty }
+    #expect(answers == ICMPErrorBudget.perSecond)
     bed.pass(seconds: 1)
     #expect(bed.send(dying, at: 0).count == 1)
     let error = IPPacket.icmp("10.1.0.2", Self.remote, type: 3, code: 3, payload: quote(dying), ttl: 1)

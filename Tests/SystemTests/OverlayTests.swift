@@ -24,7 +24,8 @@ extension SystemTests {
         try eventually("what came in has gone out or been counted") {
           let statistics = try daemon.statistics("lab")
           let drops = statistics.drops.values.reduce(0, +)
-          return statistics.rxFrames + statistics.floodedCopies == statistics.txFrames + drops
+          return statistics.rxFrames + statistics.routedIn + statistics.floodedCopies
+            == statistics.txFrames + statistics.routedOut + drops
         }
       }
     }
@@ -86,6 +87,36 @@ extension SystemTests {
         let target = OverlayBed.containers[1].ipv4
         #expect(try bed.containers[0].reaches(target, options: "-s", "8922", "-M", "do"))
         try verifyDatagrams(5_000, from: bed.containers[0], to: bed.containers[1], at: target, longest: bed.payloadMax)
+      }
+    }
+
+    @Test("what is too big for the tunnel is answered, and its sender sends less", arguments: [false, true])
+    func tooBig(overIPv6: Bool) throws {
+      try withOverlay(.martlet, overIPv6: overIPv6) { bed in
+        let (a, target) = (bed.containers[0], OverlayBed.containers[1])
+        for container in bed.containers { try container.run("ip", "link", "set", "eth0", "mtu", "9000") }
+        let told = try a.attempt("ping", "-n", "-c", "1", "-W", "5", "-M", "do", "-s", "1500", target.ipv4)
+        #expect(told.status == 1 && told.output.contains("Frag needed and DF set (mtu = \(bed.mtu))"))
+        let toldOfIPv6 = try a.attempt("ping", "-n", "-c", "1", "-W", "5", "-M", "do", "-s", "1500", target.ipv6)
+        #expect(toldOfIPv6.status == 1 && toldOfIPv6.output.contains("Packet too big: mtu=\(bed.mtu)"))
+        for address in [target.ipv4, target.ipv6] {
+          #expect(try a.run("ip", "route", "get", address).contains("mtu \(bed.mtu)"))
+          #expect(try a.reaches(address, options: "-M", "dont", "-s", "4000"), "in fragments of its own")
+        }
+        #expect(try bed.daemon.endpoint(of: a, on: "lab").counters.drops["oversize"] == 2)
+        // Of bulk, whose segments come uncut: each side has to learn it of the other.
+        for (from, to) in [(0, 1), (1, 0)] {
+          for address in [OverlayBed.containers[to].ipv4, OverlayBed.containers[to].ipv6] {
+            for family in ["-4", "-6"] {
+              for container in bed.containers { try container.run("ip", family, "route", "flush", "cache") }
+            }
+            let bytes = 5 * Self.megabyte
+            let end = try Transfer(bytes: bytes, from: bed.containers[from], to: bed.containers[to], at: address).end()
+            #expect(end.sent == end.received && end.received.hasPrefix("done \(bytes) "))
+          }
+        }
+        #expect(try bed.daemon.endpoint(of: a, on: "lab").counters.drops["oversize", default: 0] > 2)
+        try expectConservation(bed)
       }
     }
 
