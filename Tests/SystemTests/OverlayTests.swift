@@ -9,12 +9,13 @@ extension SystemTests {
 
     private func withOverlay(
       _ peer: OverlayBed.Peer, overIPv6: Bool = false, mtu: Int = 1500, offloads: Bool = true, workers: Int? = nil,
-      options: String = "", _ body: (OverlayBed) throws -> Void
+      segmentation: String? = nil, options: String = "", _ body: (OverlayBed) throws -> Void
     ) throws {
       try withTestbed { testbed in
         try body(
           OverlayBed(
-            testbed, peer, overIPv6: overIPv6, mtu: mtu, offloads: offloads, workers: workers, options: options))
+            testbed, peer, overIPv6: overIPv6, mtu: mtu, offloads: offloads, workers: workers,
+            segmentation: segmentation, options: options))
       }
     }
 
@@ -61,6 +62,54 @@ extension SystemTests {
         #expect(counters.rxBytes / counters.rxFrames > 4 * 1500)
         let wire = try bed.hosts[1].link(OverlayBed.wire).statistics.rx
         #expect(wire.bytes / wire.packets > 4 * 1500)
+      }
+    }
+
+    /// How bulk leaves Martlet (`tunnel-segmentation`), and of what size it then is on the other host's wire and within its tunnel: many
+    /// packets in one, or each alone.
+    enum Segmentation: String, CaseIterable {
+      case tunnel, datagrams, none
+
+      var isWholeOnWire: Bool { self != .none }
+      /// The kernel takes datagrams apart before it looks into them.
+      var isWholeInTunnel: Bool { self == .tunnel }
+    }
+
+    @Test(
+      "each way of segmentation brings every segment, once", arguments: Segmentation.allCases, [false, true])
+    func segmentation(way: Segmentation, overIPv6: Bool) throws {
+      try withOverlay(.kernel, overIPv6: overIPv6, segmentation: way.rawValue) { bed in
+        func received(_ link: String) throws -> (bytes: UInt64, packets: UInt64) {
+          let direction = try bed.hosts[1].link(link).statistics.rx
+          return (direction.bytes, direction.packets)
+        }
+        for (from, to) in [(0, 1), (1, 0)] {
+          for target in [OverlayBed.containers[to].ipv4, OverlayBed.containers[to].ipv6] {
+            let before = (wire: try received(OverlayBed.wire), tunnel: try received("vx0"))
+            let bytes = 10 * Self.megabyte
+            let end = try Transfer(
+              bytes: bytes, from: bed.containers[from], to: bed.containers[to], at: target, rate: 50 * Self.megabyte
+            ).end()
+            #expect(end.sent == end.received && end.received.hasPrefix("done \(bytes) "))
+            try verifySegments(from: bed.containers[from], to: bed.containers[to], at: target)
+            guard to == 1 else { continue }
+            for (link, before, isWhole) in [
+              (OverlayBed.wire, before.wire, way.isWholeOnWire), ("vx0", before.tunnel, way.isWholeInTunnel),
+            ] {
+              let after = try received(link)
+              let mean = (after.bytes - before.bytes) / (after.packets - before.packets)
+              #expect(isWhole ? mean > 4 * 1500 : mean <= 1514, "\(link): \(mean) bytes a packet")
+            }
+          }
+        }
+        for (index, container) in bed.containers.enumerated() {
+          let (here, there) = (try container.counters(), try bed.containers[1 - index].counters())
+          #expect(here["TcpInErrs"] == 0 && here["TcpInCsumErrors"] == 0 && here["UdpInErrors"] == 0)
+          // What came twice to the other end was sent twice: under load a sender may do so for no loss.
+          #expect(there["TcpExtTCPDSACKOldSent"]! + there["TcpExtTCPDSACKOfoSent"]! <= here["TcpRetransSegs"]!)
+        }
+        #expect(try bed.daemon.statistics("lab").drops.isEmpty)
+        try expectConservation(bed)
       }
     }
 

@@ -22,13 +22,15 @@ final class Daemon {
     socket = directory + "/socket"
     configurationPath = directory + "/martlet.yaml"
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    try configure()
+    try configure([])
   }
 
   // MARK: The process
 
   /// Its configuration file, read when it starts next.
-  func configure(_ lines: String...) throws {
+  func configure(_ lines: String...) throws { try configure(lines) }
+
+  func configure(_ lines: [String]) throws {
     try lines.map { $0 + "\n" }.joined().write(toFile: configurationPath, atomically: true, encoding: .utf8)
   }
 

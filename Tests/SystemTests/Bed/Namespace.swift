@@ -73,6 +73,12 @@ struct Namespace {
     return lines.map { $0.replacing(#/NO-CARRIER,|,LOWER_UP| state \w+| linkdown/#, with: "") }.joined(separator: "\n")
   }
 
+  /// What its stack has counted since it was made, by nstat's names.
+  func counters() throws -> [String: Int] {
+    struct Counters: Decodable { var kernel: [String: Int] }
+    return try JSONDecoder().decode(Counters.self, from: Data(run("nstat", "-a", "-s", "-z", "-j").utf8)).kernel
+  }
+
   // MARK: Probes
 
   /// Waits until a program is bound to the port.

@@ -26,11 +26,11 @@ struct OverlayBed {
   /// - Parameters:
   ///   - mtu: of the wire.
   ///   - offloads: the wire takes segmented packets whole, as a card does not.
+  ///   - segmentation: the most that Martlet asks of the kernel (`tunnel-segmentation`); nil: what there is.
   ///   - options: further words of the kernel's vxlan.
   init(
     _ testbed: Testbed, _ peer: Peer, overIPv6: Bool = false, mtu: Int = 1500, offloads: Bool = true,
-    workers: Int? = nil,
-    options: String = ""
+    workers: Int? = nil, segmentation: String? = nil, options: String = ""
   ) throws {
     underlay = overIPv6 ? ["2001:db8::1", "2001:db8::2"] : ["192.0.2.1", "192.0.2.2"]
     self.mtu = mtu - (overIPv6 ? 70 : 50)
@@ -50,7 +50,8 @@ struct OverlayBed {
     var containers: [Namespace] = []
     for (index, daemon) in [daemon, other].enumerated() {
       guard let daemon else { continue }
-      if let workers { try daemon.configure("workers: \(workers)") }
+      let lines = [workers.map { "workers: \($0)" }, segmentation.map { "tunnel-segmentation: \($0)" }]
+      try daemon.configure(lines.compactMap(\.self))
       try daemon.start()
       let (own, far) = (underlay[index], underlay[1 - index])
       try daemon.command([

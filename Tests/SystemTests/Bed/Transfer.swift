@@ -62,3 +62,16 @@ func verifyDatagrams(
   #expect(figures.corrupted == 0 && figures.foreign == 0)
   return figures
 }
+
+/// Sends datagrams of one size in one piece each 40 of them (UDP_SEGMENT), slowly enough for every queue: all must arrive whole, and once.
+/// They may overtake each other where the sender's processor changes.
+func verifySegments(_ count: Int = 2000, from sender: Namespace, to receiver: Namespace, at address: String) throws {
+  struct Told: Decodable { var received, lost, doubled, corrupted: Int }
+  #expect(try sender.reaches(address))
+  let program = try receiver.start(Script.words("segments.py") + ["receive", "7002", "\(count)"])
+  try eventually("the receiver listens") { program.outputSoFar.hasPrefix("ready") }
+  try sender.start(Script.words("segments.py") + ["send", address, "7002", "\(count)", "1300"]).succeed()
+  let line = try program.succeed().split(separator: "\n").last ?? ""
+  let told = try JSONDecoder().decode(Told.self, from: Data(line.utf8))
+  #expect(told.received == count && told.lost == 0 && told.doubled == 0 && told.corrupted == 0, "\(line)")
+}
