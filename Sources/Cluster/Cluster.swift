@@ -12,6 +12,8 @@ public struct ClusterConfiguration: Sendable {
   public var prefix = "/martlet"
   public var host: ClusterHost
   public var leaseSeconds = ClusterLimits.leaseSeconds
+  /// Where what is known is kept for the next start; nil: nowhere.
+  public var knowledgePath: String?
 
   public init(etcd: EtcdConfiguration, host: ClusterHost) { (self.etcd, self.host) = (etcd, host) }
 }
@@ -53,7 +55,10 @@ public final class Cluster: Sendable {
       client: client, keys: keys, claims: claims, host: configuration.host, leaseSeconds: configuration.leaseSeconds,
       logger: logger)
     self.membership = membership
-    state = ClusterState(client: client, keys: keys, logger: logger) { membership.notice($0, isComplete: $1) }
+    let file = configuration.knowledgePath.map { KnowledgeFile(path: $0, logger: logger) }
+    state = ClusterState(client: client, keys: keys, file: file, logger: logger) {
+      membership.notice($0, isComplete: $1)
+    }
   }
 
   /// Joins, and tells `consumer` of all there is. Once. Returns at once, whether etcd can be reached or not.
@@ -79,7 +84,7 @@ public final class Cluster: Sendable {
     membership.stop()
     state.stop()
     client.stop()
-    state.waitForEnd()
+    state.waitForEnd(isKept: true)
     running.wait()
   }
 
@@ -87,7 +92,7 @@ public final class Cluster: Sendable {
   public func leave() throws(ControlError) {
     membership.stop()
     state.stop()
-    state.waitForEnd()
+    state.waitForEnd(isKept: false)
     running.wait()
     defer { client.stop() }
     try claims.asking { () throws(EtcdError) in try membership.endLease() }

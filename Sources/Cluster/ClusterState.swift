@@ -6,7 +6,7 @@ import Synchronization
 
 // Theory of operation. One thread reads all below `state` at one revision, then watches from the next. Where the watch
 // ends it begins another at the revision it had come to; where that is forgotten (compacted), or the store is another
-// than it was, it reads all again, and tells the differences only. While etcd cannot be reached it tries again and
+// than it was, it reads all again, and tells the differences only. It begins with what a file has of an earlier start. While etcd cannot be reached it tries again and
 // again, and nothing of what is known goes. A watch may be dead without a sign: `suspect`, by who heard nothing from
 // etcd, has it begun anew.
 
@@ -29,13 +29,18 @@ public final class ClusterState: Sendable {
   private let keys: ClusterKeys
   private let logger: Logger
   private let observer: Observer
+  /// nil: nothing is kept.
+  private let file: KnowledgeFile?
   private let shared: Mutex<Shared>
   private let wake = DispatchSemaphore(value: 0)
   private let queue = DispatchQueue(label: "martlet.cluster.state")
   private let running = DispatchGroup()
 
-  init(client: EtcdClient, keys: ClusterKeys, logger: Logger, observer: @escaping Observer = { _, _ in }) {
-    (self.client, self.keys, self.logger, self.observer) = (client, keys, logger, observer)
+  init(
+    client: EtcdClient, keys: ClusterKeys, file: KnowledgeFile? = nil, logger: Logger,
+    observer: @escaping Observer = { _, _ in }
+  ) {
+    (self.client, self.keys, self.file, self.logger, self.observer) = (client, keys, file, logger, observer)
     let now = Date()
     shared = Mutex(
       Shared(
@@ -65,7 +70,12 @@ public final class ClusterState: Sendable {
   }
 
   /// After `stop`: when it returns the consumer is called no more. Not from the consumer.
-  func waitForEnd() { running.wait() }
+  ///
+  /// - Parameter isKept: for the next start.
+  func waitForEnd(isKept: Bool) {
+    running.wait()
+    if isKept { file?.writeNow(shared.withLock { $0.mirror.keyValues }) } else { file?.remove() }
+  }
 
   /// etcd did not answer somebody else.
   func suspect(_ reason: String) {
@@ -84,6 +94,8 @@ public final class ClusterState: Sendable {
   private var isStopped: Bool { shared.withLock { $0.isStopped } }
 
   private func run() {
+    let kept = file?.read() ?? []
+    if !kept.isEmpty { tell { $0.replace(with: kept) } }
     var next: Int64?
     var backoff = Backoff(first: ClusterLimits.retryDelay, max: ClusterLimits.retryDelayMax)
     while !isStopped {
@@ -152,7 +164,9 @@ public final class ClusterState: Sendable {
       return (changes, shared.mirror.unreadable, shared.consumer)
     }
     for (key, reason) in unreadable { logger.warning("cluster: \(key) is passed over: \(reason)") }
-    if !changes.isEmpty { consumer?.take(changes) }
+    if changes.isEmpty { return }
+    file?.writeSoon { [weak self] in self?.shared.withLock { $0.mirror.keyValues } ?? [] }
+    consumer?.take(changes)
   }
 
   private func connected() {

@@ -1,4 +1,5 @@
 import Etcd
+import FoundationEssentials
 import Wire
 
 // Theory of operation. What was read stands here by its key. Of endpoints that have a MAC or an IP address in common
@@ -39,6 +40,18 @@ struct Mirror {
   var allServices: [ClusterService] { services.values.map(\.value) }
   var allHosts: [ClusterHost] { hosts.values.map(\.value) }
   var allEndpoints: [ClusterEndpoint] { Array(shown.values) }
+
+  /// All that is known, as `replace` takes it.
+  var keyValues: [KeyValue] {
+    func keyValue<Value>(_ key: String, _ entry: Entry<Value>, _ data: Data) -> KeyValue {
+      KeyValue(
+        key: key, value: data, createRevision: entry.modRevision, modRevision: entry.modRevision, version: 1)
+    }
+    return networks.map { keyValue(keys.network($0), $1, StoredNetwork($1.value).data) }
+      + hosts.map { keyValue(keys.host($0), $1, StoredHost($1.value).data) }
+      + endpoints.map { keyValue($0, $1, StoredEndpoint($1.value).data) }
+      + services.map { keyValue($0, $1, StoredService($1.value).data) }
+  }
 
   /// Takes events of a watch.
   mutating func apply(_ events: [WatchEvent]) -> [ClusterChange] {

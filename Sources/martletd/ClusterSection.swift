@@ -107,8 +107,10 @@ struct ClusterSection: Equatable {
 
   // MARK: Use
 
-  /// - Parameter identity: of this installation.
-  func cluster(identity: String, logger: Logger) throws(ControlError) -> Cluster {
+  /// - Parameters:
+  ///   - identity: of this installation.
+  ///   - stateDirectory: where what is known is kept.
+  func cluster(identity: String, stateDirectory: String, logger: Logger) throws(ControlError) -> Cluster {
     var etcd = EtcdConfiguration(endpoints: endpoints)
     (etcd.certificateAuthority, etcd.certificate, etcd.key) = (certificateAuthority, certificate, key)
     (etcd.serverName, etcd.user) = (serverName, user)
@@ -117,6 +119,7 @@ struct ClusterSection: Equatable {
     var configuration = ClusterConfiguration(etcd: etcd, host: host)
     if let prefix { configuration.prefix = prefix }
     configuration.leaseSeconds = leaseSeconds
+    configuration.knowledgePath = stateDirectory + "/cluster.json"
     return try Cluster(configuration, logger: logger)
   }
 

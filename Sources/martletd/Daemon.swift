@@ -38,7 +38,8 @@ struct Daemon {
       dataPlane: dataPlane, host: try KernelHostNetwork(), names: names,
       stateDirectory: configuration.stateDirectory, logger: logger)
     if let section = configuration.cluster {
-      let cluster = try section.cluster(identity: try controlPlane.identity(), logger: logger)
+      let cluster = try section.cluster(
+        identity: try controlPlane.identity(), stateDirectory: configuration.stateDirectory, logger: logger)
       try controlPlane.join(cluster, vteps: section.vteps)
     }
     controlPlane.onShutdown { stop.request("a client's shutdown") }

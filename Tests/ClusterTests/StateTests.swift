@@ -99,6 +99,37 @@ struct StateTests {
     }
   }
 
+  @Test func whatIsKnownIsKept() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.path + "/known"
+    try ClusterBed.run { bed in
+      let a = try bed.joined("a")
+      try a.cluster.createNetwork(network)
+      for number in 1...3 { try a.cluster.publish(.sample("e\(number)", 10 + number)) }
+      let b = try bed.host("b") { $0.knowledgePath = path }
+      try b.join()
+      try eventually("b knows all") { b.cluster.endpoints.count == 3 && b.cluster.networks == [network] }
+      try eventually("it is kept") { FileManager.default.fileExists(atPath: path) }
+      b.cluster.stop()
+      bed.server.kill()
+      let again = try bed.host("b") { $0.knowledgePath = path }
+      again.start()
+      try eventually("it is known without etcd") { again.cluster.endpoints.count == 3 && again.told.count >= 5 }
+      #expect(again.cluster.networks == [network] && again.isCutOff)
+      a.cluster.withdraw("e2", network: "n1")
+      try bed.server.start()
+      try again.settle()
+      try eventually("what went meanwhile goes") { Set(again.cluster.endpoints.map(\.id)) == ["e1", "e3"] }
+      try again.cluster.leave()
+      #expect(!FileManager.default.fileExists(atPath: path))
+      // One that cannot be read is none.
+      try Data("[1".utf8).write(to: URL(filePath: path))
+      let third = try bed.host("b") { $0.knowledgePath = path }
+      try third.join()
+      #expect(third.cluster.endpoints.count == 2)
+    }
+  }
+
   /// The same endpoint on another host, and another endpoint with its addresses, are one change each.
   @Test func anEndpointMoves() throws {
     try ClusterBed.run { bed in

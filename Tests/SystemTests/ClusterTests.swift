@@ -88,6 +88,12 @@ extension SystemTests {
         let refused = try h1.attempt(["network", "connect", "net", try h1.sandbox("c").name])
         #expect(refused.status == 1 && refused.complaint.contains("cluster's store cannot be reached"))
         #expect(try h1.network("net").endpoints.count == 1, "nothing is left of what was refused")
+        // A daemon that starts meanwhile knows what it knew.
+        try h1.end(by: SIGTERM)
+        try h1.start()
+        try eventually("it goes on") {
+          try a.reaches("10.42.0.11", count: 1) && lookUp(b.name, in: a) == ["10.42.0.11"]
+        }
         // What goes meanwhile needs no etcd.
         try h2.disconnect(b, from: "net")
         try bed.etcd.start()
