@@ -60,13 +60,15 @@ public struct OverlayRequest: Codable, Sendable, Equatable {
   public var tos: OuterField?
   /// Absent: peers' frames tell which MAC addresses are there.
   public var learning: Bool?
+  /// Only by an interface that encrypts: WireGuard's. Absent: by any.
+  public var encrypted: Bool?
 
   public init(vni: Int, local: String) { (self.vni, self.local) = (vni, local) }
 
   enum CodingKeys: String, CodingKey {
     case vni, local, port
     case ageingSeconds = "ageing_s"
-    case ttl, tos, learning
+    case ttl, tos, learning, encrypted
   }
 }
 
@@ -83,6 +85,8 @@ public struct Overlay: Codable, Sendable, Equatable {
   public var ttl: OuterField
   public var tos: OuterField
   public var learning: Bool
+  /// It goes by an interface that encrypts, or not at all.
+  public var encrypted: Bool
   /// Addresses of the hosts that have part, this one not among them.
   public var peers: [String]
   /// up; down: nothing passes, `detail` says why; missing: no interface has the local address, the overlay waits for it.
@@ -97,19 +101,20 @@ public struct Overlay: Codable, Sendable, Equatable {
 
   public init(
     network: String, vni: Int, local: String, port: Int, ageingSeconds: Int, mtu: Int, ttl: OuterField, tos: OuterField,
-    learning: Bool, peers: [String], state: String, detail: String? = nil, interface: String? = nil,
-    notice: String? = nil, counters: Counters = Counters()
+    learning: Bool, encrypted: Bool = false, peers: [String], state: String, detail: String? = nil,
+    interface: String? = nil, notice: String? = nil, counters: Counters = Counters()
   ) {
     (self.network, self.vni, self.local, self.port) = (network, vni, local, port)
     (self.ageingSeconds, self.mtu, self.ttl, self.tos) = (ageingSeconds, mtu, ttl, tos)
-    (self.learning, self.peers, self.state, self.detail) = (learning, peers, state, detail)
+    (self.learning, self.encrypted) = (learning, encrypted)
+    (self.peers, self.state, self.detail) = (peers, state, detail)
     (self.interface, self.notice, self.counters) = (interface, notice, counters)
   }
 
   enum CodingKeys: String, CodingKey {
     case network, vni, local, port
     case ageingSeconds = "ageing_s"
-    case mtu, ttl, tos, learning, peers, state, detail, interface, notice, counters
+    case mtu, ttl, tos, learning, encrypted, peers, state, detail, interface, notice, counters
   }
 }
 

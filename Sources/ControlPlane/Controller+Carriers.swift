@@ -120,7 +120,7 @@ extension Controller {
   private func usable(_ underlay: HostLink?, of asked: AskedOverlay?, _ network: NetworkRecord) -> HostLink? {
     guard let asked, let underlay else { return nil }
     do throws(ControlError) {
-      try check(underlay, of: asked.record.local)
+      try check(underlay, of: asked.record.local, isEncrypted: asked.record.isEncrypted)
     } catch {
       overlayTroubles[network.id] = error.message
       return nil

@@ -160,14 +160,15 @@ extension Controller {
         .invalid, "local address \(local) is on no interface of the daemon's namespace: ip address shows those that are"
       )
     }
-    try check(underlay, of: local)
+    try check(underlay, of: local, isEncrypted: plan.isEncrypted)
     let others = try store.overlays().filter { $0.networkId != network.id }
     let taken = Set(others.map(\.vni))
     // There are fewer networks than numbers.
     let vni = plan.vni ?? (Limits.firstChosenVNI...Limits.vni.upperBound).first { !taken.contains($0) }!
     let record = OverlayRecord(
       networkId: network.id, vni: vni, local: local, port: plan.port, timeToLive: plan.timeToLive.number,
-      trafficClass: plan.trafficClass.number, learns: plan.learns, created: Self.now())
+      trafficClass: plan.trafficClass.number, learns: plan.learns, isEncrypted: plan.isEncrypted,
+      created: Self.now())
     if let other = others.first(where: { $0.vni == vni && $0.vtep == record.vtep }) {
       let name = try store.network(id: other.networkId)?.name ?? ""
       throw ControlError(
@@ -182,8 +183,8 @@ extension Controller {
     return (record, underlay)
   }
 
-  /// Refuses what leads to no other host.
-  func check(_ underlay: HostLink, of local: IPAddress) throws(ControlError) {
+  /// Refuses what leads to no other host, or must encrypt and does not.
+  func check(_ underlay: HostLink, of local: IPAddress, isEncrypted: Bool) throws(ControlError) {
     if underlay.alias.hasPrefix(InterfaceMark.prefix) {
       throw ControlError(
         .conflict, "local address \(local) is on interface \(underlay.name), Martlet's own: it leads to no other host")
@@ -191,6 +192,12 @@ extension Controller {
     if underlay.name == "lo" {
       throw ControlError(
         .invalid, "local address \(local) is on interface lo: give one of the interface that leads to the peers")
+    }
+    guard underlay.encrypts || !isEncrypted else {
+      throw ControlError(
+        .unsupported,
+        "local address \(local) is on interface \(underlay.name), and an overlay does not encrypt by itself: give the address of a WireGuard interface as \(OverlayPlan.localKey), or leave \(OverlayPlan.encryptedKey) out"
+      )
     }
   }
 
@@ -253,6 +260,7 @@ extension Controller {
       network: network.name, vni: record.vni, local: record.local.description, port: record.port,
       ageingSeconds: network.ageingSeconds, mtu: network.mtu, ttl: OuterField(number: record.timeToLive),
       tos: OuterField(number: record.trafficClass), learning: record.learns,
+      encrypted: record.isEncrypted,
       peers: peers(of: record, besides: try store.overlayPeers(ofNetwork: network.id)).map(\.description), state: "up",
       detail: overlayTroubles[network.id])
     guard raisedOverlays[network.id] != nil, let carrier = carriers[record.vtep] else {

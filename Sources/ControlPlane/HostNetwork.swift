@@ -27,15 +27,17 @@ public struct HostLink: Equatable, Sendable {
   public var master: Int32?
   /// Of the longest segmented frame that its device takes.
   public var segmentedFrameBytesMax: Int
+  /// What leaves by it is encrypted, and what comes in by it was: a WireGuard interface.
+  public var encrypts: Bool
 
   public init(
     name: String, alias: String, index: Int32, mtu: Int, isUp: Bool, isEthernet: Bool, master: Int32?,
-    segmentedFrameBytesMax: Int, mac: MACAddress? = nil
+    segmentedFrameBytesMax: Int, mac: MACAddress? = nil, encrypts: Bool = false
   ) {
     (self.name, self.alias, self.index, self.mtu) = (name, alias, index, mtu)
     self.mac = mac
     (self.isUp, self.isEthernet, self.master) = (isUp, isEthernet, master)
-    self.segmentedFrameBytesMax = segmentedFrameBytesMax
+    (self.segmentedFrameBytesMax, self.encrypts) = (segmentedFrameBytesMax, encrypts)
   }
 }
 

@@ -33,6 +33,6 @@ extension HostLink {
     self.init(
       name: link.name, alias: link.alias ?? "", index: link.index, mtu: link.mtu, isUp: link.isUp,
       isEthernet: link.isEthernet, master: link.master, segmentedFrameBytesMax: link.segmentedFrameBytesMax,
-      mac: link.mac)
+      mac: link.mac, encrypts: WireGuard.isInterface(link))
   }
 }

@@ -11,6 +11,7 @@ struct OverlayPlan: Equatable {
   private(set) var timeToLive = OuterField.value(Limits.defaultTimeToLive)
   private(set) var trafficClass = OuterField.value(0)
   private(set) var learns = true
+  private(set) var isEncrypted = false
 
   init() {}
 
@@ -21,6 +22,7 @@ struct OverlayPlan: Equatable {
     if let ttl = request.ttl { timeToLive = try Self.timeToLive(ttl) }
     if let tos = request.tos { trafficClass = try Self.trafficClass(tos) }
     learns = request.learning ?? true
+    isEncrypted = request.encrypted ?? false
   }
 
   // MARK: Options
@@ -57,10 +59,11 @@ struct OverlayPlan: Equatable {
       }
       learns = value == "on"
     case Self.encryptedKey:
-      throw ControlError(
-        .unsupported,
-        "option \(key): an overlay does not encrypt by itself: give the address of a WireGuard interface as \(Self.localKey), and leave \(key) out"
-      )
+      // Docker's has no value.
+      guard ["", "true", "false"].contains(value) else {
+        throw ControlError(.invalid, "option \(key): \(value.quoted) is neither true nor false")
+      }
+      isEncrypted = value != "false"
     default: return false
     }
     return true

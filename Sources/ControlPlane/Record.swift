@@ -177,6 +177,8 @@ struct OverlayRecord: StoredRecord, Equatable {
   var trafficClass: Int?
   /// Peers' frames tell which MAC addresses are there.
   var learns: Bool
+  /// Only by an interface that encrypts.
+  var isEncrypted = false
   var created: String
 }
 

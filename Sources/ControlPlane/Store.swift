@@ -54,6 +54,9 @@ final class Store {
     migrator.registerMigration("9: networks of the cluster") { database in
       try database.execute(sql: "ALTER TABLE networks ADD COLUMN is_shared BOOLEAN NOT NULL DEFAULT FALSE")
     }
+    migrator.registerMigration("10: overlays that are encrypted") { database in
+      try database.execute(sql: "ALTER TABLE overlays ADD COLUMN is_encrypted BOOLEAN NOT NULL DEFAULT FALSE")
+    }
     return migrator
   }
 

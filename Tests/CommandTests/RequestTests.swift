@@ -173,9 +173,11 @@ import Testing
     expect(
       "overlay set lab --vni 0 --local 2001:db8::1 --port 8472 --ageing 60 --ttl inherit --tos 8 --learning off",
       .setOverlay("lab", request))
-    (request.ttl, request.tos, request.learning) = (.value(9), .inherit, true)
+    (request.ttl, request.tos, request.learning, request.encrypted) = (.value(9), .inherit, true, true)
     expect(
-      "overlay set lab --vni 0 --local 2001:db8::1 --port 8472 --ageing 60 --ttl 9 --tos inherit --learning on",
+      """
+      overlay set lab --vni 0 --local 2001:db8::1 --port 8472 --ageing 60 --ttl 9 --tos inherit --learning on --encrypted on
+      """,
       .setOverlay("lab", request))
     expect("overlay unset lab", .unsetOverlay("lab"))
     #expect(line.output.isEmpty)

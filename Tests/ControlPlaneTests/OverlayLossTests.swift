@@ -51,6 +51,7 @@ import Wire
       ("lab", .invalid, "fe80::1 is one of the link alone", { $0.local = "fe80::1" }),
       ("lab", .invalid, "10.255.0.1 is on interface lo", { $0.local = "10.255.0.1" }),
       ("lab", .conflict, "Martlet's own", { $0.local = gateway }),
+      ("lab", .unsupported, "on interface eth0, and an overlay does not encrypt", { $0.encrypted = true }),
       ("lab", .invalid, "port 0: allowed is 1 to 65535", { $0.port = 0 }),
       ("lab", .invalid, "port 65536", { $0.port = 65_536 }),
       ("lab", .invalid, "TTL 0: allowed is 1 to 255", { $0.ttl = .value(0) }),
@@ -80,6 +81,7 @@ import Wire
 
   @Test(arguments: [
     (["encrypted": ""], "the address of a WireGuard interface as local"),
+    (["encrypted": "yes"], "neither true nor false"),
     (["vni": "many"], "\"many\" is no number"), (["vni": "16777216"], "0 to 16777215"), (["ttl": "0"], "1 to 255"),
     (["tos": "low"], "neither a number nor inherit"), (["learning": "true"], "neither on nor off"),
     (["port": "0"], "1 to 65535"), (["local": "192.0.2.2"], "on no interface"),
@@ -161,6 +163,37 @@ import Wire
     }
     try await wait { try shown(bench).interface == "eth1" }
     #expect(bench.host.heldDescriptors == 2)
+  }
+
+  /// And not by another that gets its address.
+  @Test func encryptedByAnInterfaceThatEncryptsAlone() async throws {
+    let bench = try Bench()
+    bench.host.addUplink("wg0", index: 8, "10.7.0.1/24")
+    bench.host.edit { $0.interfaces[1]!["wg0"]!.encrypts = true }
+    for (name, value) in [("lab", ""), ("web", "true"), ("open", "false")] {
+      try bench.network(name) { request in
+        (request.driver, request.options) = ("overlay", ["encrypted": value, "local": "10.7.0.1"])
+      }
+      #expect(try bench.controlPlane.overlay(network: name).encrypted == (name != "open"))
+    }
+    try bench.peer("lab", "10.7.0.2")
+    bench.host.edit { $0.interfaces[1]!["wg0"]!.addresses = [] }
+    bench.host.addUplink("eth1", index: 9, "10.7.0.1/24")
+    bench.host.tell(.configuration)
+    try await wait { try bench.controlPlane.overlay(network: "open").interface == "eth1" }
+    #expect(try shown(bench).state == "down" && bench.dataPlane.remotes.isEmpty)
+    #expect(try shown(bench).detail?.contains("on interface eth1, and an overlay does not encrypt") == true)
+    try bench.restart()
+    #expect(try shown(bench).state == "down" && shown(bench).encrypted && bench.dataPlane.remotes.isEmpty)
+    bench.host.edit { state in
+      state.interfaces[1]!["eth1"] = nil
+      state.interfaces[1]!["wg0"]!.addresses = [IPPrefix("10.7.0.1/24")!]
+    }
+    bench.host.tell(.configuration)
+    try await wait { try shown(bench).state == "up" && bench.dataPlane.remotes.count == 1 }
+    // Set again without, it is as it is asked for then.
+    try bench.overlay("lab") { $0.local = "10.7.0.1" }
+    #expect(try !shown(bench).encrypted)
   }
 
   @Test func saysWhatIsNotAsItShouldBe() async throws {

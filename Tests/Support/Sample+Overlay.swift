@@ -3,7 +3,7 @@ import ControlModel
 extension Sample {
   package static let overlay = Overlay(
     network: "lab", vni: 42, local: "192.0.2.1", port: 4789, ageingSeconds: 300, mtu: 1450, ttl: .value(64),
-    tos: .inherit, learning: true, peers: ["192.0.2.7", "192.0.2.8"], state: "up",
+    tos: .inherit, learning: true, encrypted: true, peers: ["192.0.2.7", "192.0.2.8"], state: "up",
     detail: "MTU 1450 is more than fits by interface eth0: martlet network set lab --mtu 1250", interface: "eth0",
     notice: "MTU of network lab lowered from 1500 to 1450, the most that fits by interface eth0",
     counters: Counters(rxFrames: 7, rxBytes: 700, txFrames: 8, txBytes: 800, drops: ["unknown_vni": 2]))

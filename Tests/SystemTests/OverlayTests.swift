@@ -9,13 +9,13 @@ extension SystemTests {
 
     private func withOverlay(
       _ peer: OverlayBed.Peer, overIPv6: Bool = false, mtu: Int = 1500, offloads: Bool = true, workers: Int? = nil,
-      segmentation: String? = nil, options: String = "", _ body: (OverlayBed) throws -> Void
+      segmentation: String? = nil, isEncrypted: Bool = false, options: String = "", _ body: (OverlayBed) throws -> Void
     ) throws {
       try withTestbed { testbed in
         try body(
           OverlayBed(
             testbed, peer, overIPv6: overIPv6, mtu: mtu, offloads: offloads, workers: workers,
-            segmentation: segmentation, options: options))
+            segmentation: segmentation, isEncrypted: isEncrypted, options: options))
       }
     }
 
@@ -166,6 +166,44 @@ extension SystemTests {
         }
         #expect(try bed.daemon.endpoint(of: a, on: "lab").counters.drops["oversize", default: 0] > 2)
         try expectConservation(bed)
+      }
+    }
+
+    @Test(
+      "encrypted by WireGuard: bulk both ways, and nothing in clear on the wire",
+      .enabled(if: WireGuardTunnel.isAvailable, "wireguard-tools and wireguard-go are not installed"),
+      arguments: OverlayBed.Peer.allCases, [false, true])
+    func encrypted(peer: OverlayBed.Peer, overIPv6: Bool) throws {
+      try withOverlay(peer, overIPv6: overIPv6, isEncrypted: true) { bed in
+        let tunnel = try #require(bed.tunnel)
+        let others = "not (udp port \(WireGuardTunnel.port) or arp or icmp6 or ip6 multicast)"
+        let watcher = try bed.hosts[1].start("tcpdump", "-n", "-l", "--immediate-mode", "-i", OverlayBed.wire, others)
+        try eventually("tcpdump listens") { watcher.complaintSoFar.contains("listening on") }
+        #expect(try bed.containers[0].link().mtu == bed.mtu)
+        for (from, to) in [(0, 1), (1, 0)] {
+          let before = try tunnel.sent(by: from)
+          for target in [OverlayBed.containers[to].ipv4, OverlayBed.containers[to].ipv6] {
+            let bytes = 5 * Self.megabyte
+            let end = try Transfer(bytes: bytes, from: bed.containers[from], to: bed.containers[to], at: target).end()
+            #expect(end.sent == end.received && end.received.hasPrefix("done \(bytes) "))
+            let (sender, receiver) = (bed.containers[from], bed.containers[to])
+            try verifyDatagrams(1_000, from: sender, to: receiver, at: target, longest: bed.payloadMax)
+          }
+          #expect(try tunnel.sent(by: from) - before > 10 * Self.megabyte)
+        }
+        watcher.signal(SIGINT)
+        let seen = try watcher.succeed().split(separator: "\n")
+        #expect(seen.isEmpty, "\(seen.count) packets, \(seen.first ?? "")")
+        try expectConservation(bed)
+        struct Shown: Decodable { var encrypted: Bool }
+        #expect(try bed.daemon.ask(Shown.self, "overlay", "show", "lab").encrypted)
+        let before = try bed.hosts[0].configuration()
+        let clear = try bed.hosts[0].run("ip", "-o", "address", "show", "dev", OverlayBed.wire, "scope", "global")
+        let local = clear.split(separator: " ").first { $0.contains("/") }!.prefix { $0 != "/" }
+        let words = ["network", "create", "two", "--driver", "overlay", "-o", "local=\(local)", "-o", "encrypted"]
+        let refused = try bed.daemon.attempt(words)
+        #expect(refused.status == 1 && refused.complaint.contains("give the address of a WireGuard interface as local"))
+        #expect(try bed.hosts[0].configuration() == before)
       }
     }
 

@@ -46,12 +46,15 @@ struct OverlaySet: ServiceCommand {
   @Option(help: "Whether peers' frames tell which MAC addresses are there: on (the default) or off.")
   var learning: Switch?
 
+  @Option(help: "Only by a WireGuard interface, whose address `--local` is: on or off (the default).")
+  var encrypted: Switch?
+
   @OptionGroup(title: "Global options") var global: GlobalOptions
 
   var request: OverlayRequest {
     var request = OverlayRequest(vni: vni, local: local)
     (request.port, request.ageingSeconds, request.ttl, request.tos) = (port, ageing, ttl, tos)
-    request.learning = learning?.isOn
+    (request.learning, request.encrypted) = (learning?.isOn, encrypted?.isOn)
     return request
   }
 

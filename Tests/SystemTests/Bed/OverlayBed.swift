@@ -18,6 +18,8 @@ struct OverlayBed {
   let hosts: [Namespace]
   let containers: [Namespace]
   let underlay: [String]
+  /// By which the hosts reach each other, where the overlay goes by it.
+  let tunnel: WireGuardTunnel?
   let mtu: Int
 
   /// Of a datagram that is not fragmented, IPv6 or not.
@@ -27,19 +29,19 @@ struct OverlayBed {
   ///   - mtu: of the wire.
   ///   - offloads: the wire takes segmented packets whole, as a card does not.
   ///   - segmentation: the most that Martlet asks of the kernel (`tunnel-segmentation`); nil: what there is.
+  ///   - isEncrypted: a WireGuard tunnel is between the wire and the overlay, which asks for it.
   ///   - options: further words of the kernel's vxlan.
   init(
     _ testbed: Testbed, _ peer: Peer, overIPv6: Bool = false, mtu: Int = 1500, offloads: Bool = true,
-    workers: Int? = nil, segmentation: String? = nil, options: String = ""
+    workers: Int? = nil, segmentation: String? = nil, isEncrypted: Bool = false, options: String = ""
   ) throws {
-    underlay = overIPv6 ? ["2001:db8::1", "2001:db8::2"] : ["192.0.2.1", "192.0.2.2"]
-    self.mtu = mtu - (overIPv6 ? 70 : 50)
+    let wires = overIPv6 ? ["2001:db8::1", "2001:db8::2"] : ["192.0.2.1", "192.0.2.2"]
     daemon = try testbed.makeDaemon("h1")
     other = peer == .martlet ? try testbed.makeDaemon("h2") : nil
     hosts = [daemon.namespace, try other?.namespace ?? testbed.makeNamespace("h2")]
     try hosts[0].batch("link add \(Self.wire) type veth peer name \(Self.wire) netns \(hosts[1].name)")
     let length = overIPv6 ? 64 : 24
-    for (host, address) in zip(hosts, underlay) {
+    for (host, address) in zip(hosts, wires) {
       try host.batch(
         "address add \(address)/\(length) dev \(Self.wire)" + (overIPv6 ? " nodad" : ""),
         "link set \(Self.wire) mtu \(mtu) up")
@@ -47,6 +49,9 @@ struct OverlayBed {
         try host.run("ethtool", "-K", Self.wire, "tx", "off", "tso", "off", "gso", "off", "gro", "on")
       }
     }
+    tunnel = isEncrypted ? try WireGuardTunnel(between: hosts, at: wires) : nil
+    underlay = isEncrypted ? WireGuardTunnel.addresses.map { overIPv6 ? $0.ipv6 : $0.ipv4 } : wires
+    self.mtu = (isEncrypted ? WireGuardTunnel.mtu : mtu) - (overIPv6 ? 70 : 50)
     var containers: [Namespace] = []
     for (index, daemon) in [daemon, other].enumerated() {
       guard let daemon else { continue }
@@ -54,10 +59,11 @@ struct OverlayBed {
       try daemon.configure(lines.compactMap(\.self))
       try daemon.start()
       let (own, far) = (underlay[index], underlay[1 - index])
-      try daemon.command([
-        "network", "create", "lab", "--driver", "overlay", "-o", "vni=\(Self.vni)", "-o", "local=\(own)", "--subnet",
-        "10.42.0.0/24", "--subnet", "fd42::/64", "--no-gateway",
-      ])
+      try daemon.command(
+        [
+          "network", "create", "lab", "--driver", "overlay", "-o", "vni=\(Self.vni)", "-o", "local=\(own)", "--subnet",
+          "10.42.0.0/24", "--subnet", "fd42::/64", "--no-gateway",
+        ] + (isEncrypted ? ["-o", "encrypted"] : []))
       try daemon.martlet("overlay", "peer", "add", "lab", far)
       let address = Self.containers[index]
       containers.append(try daemon.sandbox("c\(index + 1)", on: "lab", "--ip", address.ipv4, "--ip6", address.ipv6))
