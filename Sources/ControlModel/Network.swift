@@ -76,7 +76,7 @@ public struct Subnet: Codable, Sendable, Equatable {
 
 /// A broadcast domain with its subnets (CNM network), as `network inspect` shows it.
 public struct Network: Codable, Sendable, Equatable {
-  /// 64 hexadecimal digits.
+  /// 64 hexadecimal digits; of a network of Docker's swarm 25 digits and small letters.
   public var id: String
   public var name: String
   public var driver: String

@@ -1,10 +1,29 @@
 /// What an engine asks of a network driver that leaves the sandboxes to the engine (Container Network Model): the driver makes
 /// networks and endpoints' interfaces, the engine moves, names and addresses them. `ControlPlane` conforms; `DockerDriver` serves it
-/// to Docker; tests give it a stand-in. Ids are the engine's, 64 hexadecimal digits. Calls may come from any thread, in any
+/// to Docker; tests give it a stand-in. Ids are the engine's, 64 hexadecimal digits; of a network of Docker's swarm 25 digits and small
+/// letters. Calls may come from any thread, in any
 /// order and more than once, and block theirs: what is done already is done again without an error, what is gone is gone.
 public protocol NetworkDriver: Sendable {
   /// An engine begins to call. What another before it had begun to connect, and will not bring to an end, is taken away.
   func engineStarted() throws(ControlError)
+
+  // A swarm's networks are on several hosts, and each is one overlay. On a host that manages the swarm:
+
+  /// Hands out a network's VNI, once for all hosts, whether or not this one comes to have the network. The same one again to one that has
+  /// one. Refuses what no host could make.
+  ///
+  /// - Parameter isRepeated: the request's VNI was handed out to this network before, perhaps by another host: it counts, and whoever
+  ///   had it here has it no more.
+  func allocateNetwork(id: String, _ request: NetworkRequest, isRepeated: Bool) throws(ControlError) -> Int
+  /// Gives the VNI back. It had none: no error.
+  func freeNetwork(id: String) throws(ControlError)
+
+  // On each host:
+
+  /// A node is there by that IP address. `isOwn`: it is this host, and its engine begins anew: what another before it left of the
+  /// swarm's networks is taken away. An address that means nothing here is passed over.
+  func nodeCame(_ address: String, isOwn: Bool) throws(ControlError)
+  func nodeWent(_ address: String) throws(ControlError)
 
   /// `name` of the request is only for people to read. Without addresses of ours: `subnets` says all.
   func createNetwork(id: String, _ request: NetworkRequest) throws(ControlError)

@@ -110,7 +110,7 @@ extension Controller {
   func isShared(_ request: NetworkRequest, from origin: NetworkOrigin) throws(ControlError) -> Bool {
     switch origin {
     case .cluster: true
-    case .engine: membership != nil && request.driver == Driver.overlay.rawValue
+    case .engine(let id): Identifier.isSwarms(id) || membership != nil && request.driver == Driver.overlay.rawValue
     case .user: false
     }
   }

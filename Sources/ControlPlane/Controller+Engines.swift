@@ -12,7 +12,7 @@ extension Controller {
   // MARK: Networks
 
   func createNetwork(id: String, _ request: NetworkRequest) throws(ControlError) {
-    try Self.checkIdentifier(id, of: "network")
+    if !Identifier.isSwarms(id) { try Self.checkIdentifier(id, of: "network") }
     if let network = try store.network(id: id) {
       guard network.state == .settled else { throw Self.halfRemoved(network) }
       return
@@ -20,7 +20,9 @@ extension Controller {
     try removeLeftOverNetworks(overlapping: request.subnets ?? [])
     var request = request
     if request.gateways?.isEmpty != false { request.noGateway = true }
+    if Identifier.isSwarms(id) { try prepareForSwarm(&request) }
     _ = try createNetwork(request, from: .engine(id: id))
+    if Identifier.isSwarms(id) { try addSwarmPeers(toNetwork: id) }
   }
 
   /// The engine's address management says that the subnets are free: an engine's network without a living endpoint that has them is
@@ -30,15 +32,19 @@ extension Controller {
     for network in try store.networks() where network.isEngines {
       guard try store.subnets(ofNetwork: network.id).contains(where: { prefixes.contains(where: $0.prefix.overlaps) })
       else { continue }
-      for endpoint in try store.endpoints(ofNetwork: network.id) where endpoint.isEngines {
-        if try place(of: endpoint) == nil { try collect(endpoint, because: "its interface is gone") }
-      }
-      guard try store.endpoints(ofNetwork: network.id).isEmpty,
-        try store.interfacePorts(ofNetwork: network.id).isEmpty
-      else { continue }
-      logger.warning("network \(network.name) was left over: its engine gave its subnet to another")
-      try removeNetwork(network)
+      try removeIfLeftOver(network, because: "its engine gave its subnet to another")
     }
+  }
+
+  /// Removes an engine's network that no endpoint uses.
+  func removeIfLeftOver(_ network: NetworkRecord, because reason: String) throws(ControlError) {
+    for endpoint in try store.endpoints(ofNetwork: network.id) where endpoint.isEngines {
+      if try place(of: endpoint) == nil { try collect(endpoint, because: "its interface is gone") }
+    }
+    guard try store.endpoints(ofNetwork: network.id).isEmpty, try store.interfacePorts(ofNetwork: network.id).isEmpty
+    else { return }
+    logger.warning("network \(network.name) was left over: \(reason)")
+    try removeNetwork(network)
   }
 
   func deleteNetwork(id: String) throws(ControlError) {

@@ -1,8 +1,11 @@
 import Wire
 
-/// Ids of networks, sandboxes and endpoints: 256 random bits in 64 hexadecimal digits, as Docker's.
+/// Ids of networks, sandboxes and endpoints: 256 random bits in 64 hexadecimal digits, as Docker's. A swarm gives its networks ids of
+/// its own kind, the same on all hosts.
 enum Identifier {
   static let length = 64
+  /// 128 random bits in base 36 (swarmkit, identity/randomid.go).
+  static let swarmLength = 25
 
   static func random() -> String {
     var generator = SystemRandomNumberGenerator()
@@ -14,7 +17,15 @@ enum Identifier {
 
   static func isWellFormed(_ text: String) -> Bool { text.utf8.count == length && isPrefix(text) }
 
-  /// May begin an id.
+  /// A swarm's, of a network.
+  static func isSwarms(_ text: String) -> Bool {
+    text.utf8.count == swarmLength
+      && text.utf8.allSatisfy {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
+      }
+  }
+
+  /// May begin an id of 64 digits. A swarm's is given whole: what begins it may well be a word.
   static func isPrefix(_ text: String) -> Bool {
     text.utf8.allSatisfy {
       (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)

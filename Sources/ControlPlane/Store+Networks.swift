@@ -85,6 +85,7 @@ extension Store {
       {
         return record
       }
+      if Identifier.isSwarms(name), let record = try Record.fetchOne(database, key: name) { return record }
       guard name.utf8.count >= Limits.idPrefixMinimum, Identifier.isPrefix(name) else { return nil }
       let matches = try Record.filter(sql: "id >= ? AND id < ?", arguments: [name, name + "g"]).limit(2).fetchAll(
         database)

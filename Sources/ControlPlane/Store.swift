@@ -51,11 +51,14 @@ final class Store {
     migrator.registerMigration("7: overlays") { database in
       try database.execute(sql: overlaySchema)
     }
-    migrator.registerMigration("9: networks of the cluster") { database in
+    migrator.registerMigration("8: networks of the cluster") { database in
       try database.execute(sql: "ALTER TABLE networks ADD COLUMN is_shared BOOLEAN NOT NULL DEFAULT FALSE")
     }
-    migrator.registerMigration("10: overlays that are encrypted") { database in
+    migrator.registerMigration("9: overlays that are encrypted") { database in
       try database.execute(sql: "ALTER TABLE overlays ADD COLUMN is_encrypted BOOLEAN NOT NULL DEFAULT FALSE")
+    }
+    migrator.registerMigration("10: swarms") { database in
+      try database.execute(sql: swarmSchema)
     }
     return migrator
   }
@@ -204,6 +207,16 @@ final class Store {
     ALTER TABLE static_entries ADD COLUMN vtep TEXT;
     """
 
+  /// VNIs that a swarm's networks were given, whether or not this host has them; the swarm's nodes.
+  private static let swarmSchema = """
+    CREATE TABLE allocated_vnis (
+      network_id TEXT PRIMARY KEY NOT NULL,
+      vni INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
+    CREATE TABLE swarm_nodes (
+      address TEXT PRIMARY KEY NOT NULL,
+      is_own BOOLEAN NOT NULL) WITHOUT ROWID;
+    """
+
   /// One transaction: all of `body`, or where it throws nothing.
   func write<Value>(_ body: (Database) throws -> Value) throws(ControlError) -> Value {
     do { return try database.write(body) } catch { throw Self.translate(error) }
@@ -224,7 +237,7 @@ final class Store {
       for table in [
         "publications", "uplink", "static_entries", "overlay_peers", "overlays", "interface_ports",
         "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks", "pool_addresses", "pools",
-        "settings",
+        "allocated_vnis", "swarm_nodes", "settings",
       ] {
         try database.execute(sql: "DELETE FROM \(table)")
       }

@@ -27,12 +27,14 @@ struct NetworkOptions: Decodable {
   }
 
   /// As far as the switches tell which families there are.
-  func driverOptions() throws(ControlError) -> DriverOptions {
-    try driverOptions(hasIPv4: enablesIPv4, hasIPv6: enablesIPv6)
+  func driverOptions(_ scope: PluginServer.Scope) throws(ControlError) -> DriverOptions {
+    try driverOptions(scope, hasIPv4: enablesIPv4, hasIPv6: enablesIPv6)
   }
 
-  func driverOptions(hasIPv4: Bool, hasIPv6: Bool) throws(ControlError) -> DriverOptions {
-    try DriverOptions(generic, hasIPv4: hasIPv4, hasIPv6: hasIPv6)
+  func driverOptions(
+    _ scope: PluginServer.Scope, hasIPv4: Bool, hasIPv6: Bool
+  ) throws(ControlError) -> DriverOptions {
+    try DriverOptions(generic, scope, hasIPv4: hasIPv4, hasIPv6: hasIPv6)
   }
 }
 
@@ -56,11 +58,14 @@ struct DriverOptions: Equatable {
     "com.docker.network.bridge.trusted_host_interfaces":
       "no rule keeps interfaces of the host out: gateway mode nat-unprotected or routed lets others reach containers",
     "com.docker.network.bridge.default_bridge": "the default bridge is Docker's own",
-    "com.docker.network.driver.overlay.vxlanid_list": "networks across hosts are not built yet",
-    "encrypted": "networks across hosts are not built yet",
     "com.docker.network.endpoint.ifname":
       "Docker takes it from its own drivers only: com.docker.network.container_iface_prefix names all interfaces",
     "com.docker.network.endpoint.sysctls": "it is a container's: give it with docker run --network or network connect",
+  ]
+
+  /// Of a swarm's networks, which each host makes with the same options.
+  private static let ofEachHost: [String: String] = [
+    "local": "hosts differ in it: docker swarm init and join have --advertise-addr and --data-path-addr"
   ]
 
   private(set) var driver = "bridge"
@@ -71,25 +76,31 @@ struct DriverOptions: Equatable {
   /// No address of the host can be reached, so that none is needed for a gateway.
   var isIsolated: Bool { gatewayMode == "isolated" }
 
-  init(_ options: [String: String], hasIPv4: Bool, hasIPv6: Bool) throws(ControlError) {
-    try Self.refuseMeaningless(options)
-    passedOn = options.filter { !Self.ofEngine.contains($0.key) }
+  init(
+    _ options: [String: String], _ scope: PluginServer.Scope, hasIPv4: Bool, hasIPv6: Bool
+  ) throws(ControlError) {
+    try Self.refuse(Self.meaningless, of: options)
+    if scope == .global {
+      try Self.refuse(Self.ofEachHost, of: options)
+      driver = "overlay"
+    }
+    passedOn = options.filter { !Self.ofEngine.contains($0.key) && $0.key != AllocatedNetwork.networkKey }
     if let given = passedOn.removeValue(forKey: Self.driverKey) {
       guard given != "none", given != "host" else {
         throw ControlError(
           .unsupported, "option \(Self.driverKey): Docker has a network \(given) already: use --network \(given)")
       }
       driver = given
-    } else if passedOn.keys.contains(where: Self.ofIPVLAN.contains) {
+    } else if scope == .local, passedOn.keys.contains(where: Self.ofIPVLAN.contains) {
       driver = "ipvlan"
-    } else if passedOn.keys.contains(where: Self.ofMACVLAN.contains) {
+    } else if scope == .local, passedOn.keys.contains(where: Self.ofMACVLAN.contains) {
       driver = "macvlan"
     }
     try takeGatewayMode(hasIPv4: hasIPv4, hasIPv6: hasIPv6)
   }
 
-  static func refuseMeaningless(_ options: [String: String]) throws(ControlError) {
-    guard let (key, reason) = meaningless.filter({ options[$0.key] != nil }).min(by: { $0.key < $1.key }) else {
+  private static func refuse(_ refused: [String: String], of options: [String: String]) throws(ControlError) {
+    guard let (key, reason) = refused.filter({ options[$0.key] != nil }).min(by: { $0.key < $1.key }) else {
       return
     }
     throw ControlError(.unsupported, "option \(key) is not supported: \(reason)")

@@ -65,41 +65,24 @@ struct NetworkReference: Decodable {
   enum CodingKeys: String, CodingKey { case id = "NetworkID" }
 }
 
-/// NetworkDriver.AllocateNetwork: `options` are those of `network create -o`, without anything around them.
-struct NetworkAllocation: Codable {
-  let options: [String: String]?
-
-  enum CodingKeys: String, CodingKey { case options = "Options" }
-}
-
 extension Plugin {
   static let networkMethods = [
     "GetCapabilities": Method { plugin in
       NetworkCapabilities(scope: plugin.scope.rawValue, connectivityScope: plugin.scope.rawValue)
     },
-    "GwAllocCheck": Method { (_, check: GatewayCheck) throws(ControlError) in
+    "GwAllocCheck": Method { (plugin, check: GatewayCheck) throws(ControlError) in
       let options = check.options ?? NetworkOptions()
-      let needsNone = try options.driverOptions().isIsolated
+      let needsNone = try options.driverOptions(plugin.scope).isIsolated
       return SkippedGateways(ipv4: needsNone, ipv6: needsNone)
     },
-    // On a swarm's manager. What it answers reaches CreateNetwork on the nodes: there is nothing to add.
-    "AllocateNetwork": Method { (_, allocation: NetworkAllocation) throws(ControlError) in
-      let options = allocation.options ?? [:]
-      try DriverOptions.refuseMeaningless(options)
-      return NetworkAllocation(options: options)
-    },
-    "FreeNetwork": Method { (_, _: NetworkReference) in Nothing() },
     "CreateNetwork": Method { (plugin, creation: NetworkCreation) throws(ControlError) in
-      try plugin.driver.createNetwork(id: creation.id, creation.request())
+      try plugin.driver.createNetwork(id: creation.id, creation.request(plugin.scope))
       return Nothing()
     },
     "DeleteNetwork": Method { (plugin, network: NetworkReference) throws(ControlError) in
       try plugin.driver.deleteNetwork(id: network.id)
       return Nothing()
     },
-    // Which nodes a swarm has. Only a node's own address ever comes, so that nothing can be made of it.
-    "DiscoverNew": Method { (_, _: Nothing) in Nothing() },
-    "DiscoverDelete": Method { (_, _: Nothing) in Nothing() },
   ]
 }
 
@@ -113,7 +96,7 @@ extension NetworkCreation {
   private static let gatewayAuxiliaryNames = ["DefaultGatewayIPv4", "DefaultGatewayIPv6"]
 
   /// The subnets say all about addresses: `ipv6` would have more chosen.
-  func request() throws(ControlError) -> NetworkRequest {
+  func request(_ scope: PluginServer.Scope) throws(ControlError) -> NetworkRequest {
     guard (1...Self.idLengthMax).contains(id.utf8.count), id.utf8.allSatisfy(\.isASCIILetterOrDigit) else {
       throw ControlError(.invalid, "NetworkID must be of 1 to \(Self.idLengthMax) letters and digits")
     }
@@ -136,7 +119,7 @@ extension NetworkCreation {
     request.auxiliaryAddresses = try auxiliaryAddresses(families)
     request.internal = options.isInternal
 
-    let chosen = try options.driverOptions(hasIPv4: !families[0].isEmpty, hasIPv6: !families[1].isEmpty)
+    let chosen = try options.driverOptions(scope, hasIPv4: !families[0].isEmpty, hasIPv6: !families[1].isEmpty)
     request.driver = chosen.driver
     request.gatewayMode = chosen.gatewayMode
     request.options = chosen.passedOn

@@ -91,6 +91,7 @@ extension Plugin {
       "IpamDriver.GetDefaultAddressSpaces": Method { _ in AddressSpaces() },
     ]
     for (name, method) in networkMethods { methods["NetworkDriver." + name] = method }
+    for (name, method) in swarmMethods { methods["NetworkDriver." + name] = method }
     for (name, method) in endpointMethods { methods["NetworkDriver." + name] = method }
     for (name, method) in addressMethods { methods["IpamDriver." + name] = method }
     return methods

@@ -40,6 +40,10 @@ import Testing
     (#"{"parent": "eth1", "ipvlan_mode": "l3"}"#, "ipvlan", ["parent": "eth1", "ipvlan_mode": "l3"]),
     (#"{"org.martlet.driver": "ipvlan", "parent": "eth1"}"#, "ipvlan", ["parent": "eth1"]),
     (#"{"org.martlet.driver": "overlay"}"#, "overlay", [:]),
+    (
+      #"{"org.martlet.driver": "overlay", "com.docker.network.driver.overlay.vxlanid_list": "7", "encrypted": ""}"#,
+      "overlay", ["com.docker.network.driver.overlay.vxlanid_list": "7", "encrypted": ""]
+    ),
     (#"{"com.docker.network.bridge.name": "br9"}"#, "bridge", ["com.docker.network.bridge.name": "br9"]),
     (#"{"com.docker.network.advertise_addr_nmsgs": "2", "com.docker.network.advertise_addr_ms": "50"}"#, "bridge", [:]),
     ("null", "bridge", [:]),
@@ -97,8 +101,6 @@ import Testing
 
   @Test(arguments: [
     (#"{"com.docker.network.bridge.trusted_host_interfaces": "eth0"}"#, "gateway mode nat-unprotected or routed"),
-    (#"{"encrypted": ""}"#, "option encrypted is not supported"),
-    (#"{"com.docker.network.driver.overlay.vxlanid_list": "7"}"#, "not built yet"),
     (#"{"com.docker.network.endpoint.ifname": "x0"}"#, "container_iface_prefix"),
     (#"{"org.martlet.driver": "host"}"#, "use --network host"),
   ]) func meaningless(generic: String, reason: String) {
@@ -117,7 +119,8 @@ import Testing
     #expect(check(#"{"\#(Self.mode4)": "isolated"}"#) == #"{"SkipIPv4":true,"SkipIPv6":true}"#)
     #expect(check(#"{"\#(Self.mode4)": "nat-unprotected"}"#) == #"{"SkipIPv4":false,"SkipIPv6":false}"#)
     #expect(check(#"{"\#(Self.mode4)": "isolated"}"#, ipv6: true).hasPrefix(#"{"Err":"gateway mode isolated is for"#))
-    #expect(check(#"{"encrypted": "true"}"#).hasPrefix(#"{"Err":"option encrypted"#))
+    #expect(
+      check(#"{"com.docker.network.endpoint.sysctls": ""}"#).hasPrefix(#"{"Err":"option com.docker.network.endpoint"#))
     #expect(fixture.call("NetworkDriver.GwAllocCheck", "{}") == #"{"SkipIPv4":false,"SkipIPv6":false}"#)
     #expect(fixture.driver.calls.isEmpty)
   }

@@ -51,31 +51,6 @@ import Testing
     #expect(fixture.driver.calls == [.createNetwork(network, request)])
   }
 
-  @Test func `a network on a swarm's node has a shorter id, and none of its manager's calls needs the driver`() {
-    let id = "yt1bhbdjxt7l8wf5ih6siwbau"
-    #expect(
-      fixture.call(
-        "NetworkDriver.AllocateNetwork",
-        #"{"NetworkID": "\#(id)", "Options": {"vni": "77"}, "IPv4Data": [{"AddressSpace": "", "Gateway": "10.91.0.1/24", "Pool": "10.91.0.0/24"}], "IPv6Data": null}"#
-      ) == #"{"Options":{"vni":"77"}}"#)
-    #expect(fixture.call("NetworkDriver.FreeNetwork", #"{"NetworkID": "\#(id)"}"#) == "{}")
-    let node =
-      #"{"DiscoveryType": 1, "DiscoveryData": {"Address": "10.200.0.1", "BindAddress": "10.200.0.1", "Self": true}}"#
-    #expect(fixture.call("NetworkDriver.DiscoverNew", node) == "{}")
-    #expect(fixture.call("NetworkDriver.DiscoverDelete", node) == "{}")
-    #expect(fixture.driver.calls.isEmpty)
-    #expect(
-      fixture.call(
-        "NetworkDriver.CreateNetwork",
-        #"{"NetworkID": "\#(id)", "Options": {"com.docker.network.enable_ipv6": false, "com.docker.network.generic": {"vni": "77"}}, "IPv4Data": [{"AddressSpace": "LocalDefault", "Gateway": "10.91.0.1/24", "Pool": "10.91.0.0/24"}], "IPv6Data": []}"#
-      ) == "{}")
-    guard case .createNetwork(id, let request) = fixture.driver.calls.first else {
-      Issue.record("no network")
-      return
-    }
-    #expect(request.name == "docker-yt1bhbdjxt7l" && request.options == ["vni": "77"])
-  }
-
   @Test func deleteNetwork() {
     #expect(fixture.call("NetworkDriver.DeleteNetwork", #"{"NetworkID": "\#(network)"}"#) == "{}")
     #expect(fixture.driver.calls == [.deleteNetwork(network)])

@@ -4,6 +4,10 @@ import Synchronization
 /// A network driver without networks: writes down what it was asked, and answers with what it was given.
 package final class StandInDriver: NetworkDriver {
   package enum Call: Equatable, Sendable {
+    case allocateNetwork(String, NetworkRequest, isRepeated: Bool)
+    case freeNetwork(String)
+    case nodeCame(String, isOwn: Bool)
+    case nodeWent(String)
     case createNetwork(String, NetworkRequest)
     case deleteNetwork(String)
     case createEndpoint(DriverEndpointRequest)
@@ -20,6 +24,7 @@ package final class StandInDriver: NetworkDriver {
   }
 
   package struct Answers: Sendable {
+    package var vni = 4711
     package var endpoint = DriverEndpoint(mac: "02:42:0a:32:05:00")
     package var join = DriverJoin(interface: "mt58089b", interfacePrefix: "eth", gateway: "10.50.0.1")
     package var information = Sample.endpoint
@@ -54,6 +59,17 @@ package final class StandInDriver: NetworkDriver {
   /// Not written down: it comes before everything.
   package func engineStarted() throws(ControlError) {}
 
+  package func allocateNetwork(
+    id: String, _ request: NetworkRequest, isRepeated: Bool
+  ) throws(ControlError) -> Int {
+    try record(.allocateNetwork(id, request, isRepeated: isRepeated))
+    return answers.vni
+  }
+  package func freeNetwork(id: String) throws(ControlError) { try record(.freeNetwork(id)) }
+  package func nodeCame(_ address: String, isOwn: Bool) throws(ControlError) {
+    try record(.nodeCame(address, isOwn: isOwn))
+  }
+  package func nodeWent(_ address: String) throws(ControlError) { try record(.nodeWent(address)) }
   package func createNetwork(id: String, _ request: NetworkRequest) throws(ControlError) {
     try record(.createNetwork(id, request))
   }
