@@ -28,6 +28,8 @@ struct Configuration: Equatable {
   private(set) var napMicroseconds = Int(WorkerOptions().napMicroseconds)
   private(set) var tunnelSegmentation = WorkerOptions().tunnelSegmentation
   private(set) var dockerPlugin = DockerPlugin.whereItCanBe
+  /// Where the managed plugin of a swarm's nodes finds the driver; nil: nowhere.
+  private(set) var dockerSwarm: String?
   /// nil: a single host.
   private(set) var cluster: ClusterSection?
 
@@ -70,7 +72,7 @@ struct Configuration: Equatable {
 
   static let keys = [
     "state-dir", "run-dir", "socket", "log-level", "workers", "spin-us", "nap-us", "tunnel-segmentation",
-    "docker-plugin", "cluster", "metrics",
+    "docker-plugin", "docker-swarm", "cluster", "metrics",
   ]
 
   private static let clusterKey = "cluster"
@@ -96,6 +98,7 @@ struct Configuration: Equatable {
       }
       tunnelSegmentation = segmentation
     case "docker-plugin": dockerPlugin = isOff(value) ? .off : .path(try Self.socketPath(value, origin))
+    case "docker-swarm": dockerSwarm = isOff(value) ? nil : try Self.socketPath(value, origin)
     case Self.clusterKey: throw ControlError(.invalid, "\(origin): a section of `key: value` lines is needed")
     case "metrics":
       guard isOff(value) else {
@@ -207,6 +210,7 @@ extension Configuration: CustomStringConvertible {
     nap-us: \(napMicroseconds)
     tunnel-segmentation: \(tunnelSegmentation.rawValue)
     \(dockerPluginLine)
+    docker-swarm: \(dockerSwarm ?? "off")
     \(cluster.map { "\($0)\n" } ?? "")
     """
   }

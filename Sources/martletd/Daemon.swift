@@ -46,6 +46,8 @@ struct Daemon {
     let docker = try DockerPlugin.start(
       configuration.dockerPlugin, sockets.take(.dockerPlugin), driver: controlPlane, logger: logger)
     defer { docker?.stop() }
+    let swarm = try DockerPlugin.startForSwarm(configuration.dockerSwarm, driver: controlPlane, logger: logger)
+    defer { swarm?.stop() }
     let server = ControlServer(service: controlPlane, logger: logger)
     let path = try start(server, sockets.take(.control))
     logger.info("serving \(path)", metadata: ["workers": "\(configuration.workers)"])
@@ -64,6 +66,7 @@ struct Daemon {
     watchdog?.stop()
     server.stop()
     docker?.stop()
+    swarm?.stop()
     controlPlane.stop()
   }
 

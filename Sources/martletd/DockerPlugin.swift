@@ -31,6 +31,17 @@ enum DockerPlugin {
     return server
   }
 
+  /// Serves the networks of a swarm, beside those of this host alone. nil: it was not asked for.
+  static func startForSwarm(
+    _ path: String?, driver: any NetworkDriver, logger: Logger
+  ) throws(ControlError) -> PluginServer? {
+    guard let path else { return nil }
+    let server = PluginServer(driver: driver, scope: .global, logger: logger)
+    try server.start(socketPath: path)
+    logger.info("serving Docker's swarm at \(path)")
+    return server
+  }
+
   private static func start(
     _ server: PluginServer, _ setting: Configuration.DockerPlugin, _ activated: ActivatedSockets.Socket,
     _ logger: Logger

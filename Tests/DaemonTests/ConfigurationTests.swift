@@ -74,7 +74,7 @@ import Testing
   }
 
   @Test func whatItSaysOfItselfReadsBack() throws {
-    for docker in ["", "docker-plugin: off\n", "docker-plugin: /tmp/plugin.sock\n"] {
+    for docker in ["", "docker-plugin: off\n", "docker-plugin: /tmp/plugin.sock\n", "docker-swarm: /tmp/swarm.sock\n"] {
       let configuration = try read("workers: 3\nsocket: /tmp/a.sock\n" + docker)
       #expect(try read(configuration.description) == configuration)
     }
@@ -88,6 +88,7 @@ import Testing
     ("state-dir: \"open", "martlet.yaml"), ("workers: 1\nworkers: 2\n", "martlet.yaml"),
     ("socket: /" + String(repeating: "x", count: 200), "107"), ("log-level: loud", "no log level loud"),
     ("metrics: 127.0.0.1:9100", "not built yet"), ("docker-plugin: on", "absolute path"),
+    ("docker-swarm: global", "absolute path"),
     ("docker-plugin: /" + String(repeating: "x", count: 200), "107"),
   ]) func refuses(text: String, reason: String) {
     do {
