@@ -14,6 +14,7 @@ extension Controller {
     for endpoint in try store.endpoints() {
       attempt("restore endpoint \(endpoint.id)") { () throws(ControlError) in try restoreEndpoint(endpoint) }
     }
+    removeEmptySwarmNetworks()
     try releaseUnusedAddresses()
     try restorePorts()
     watchParents()

@@ -109,6 +109,17 @@ extension Controller {
     return address
   }
 
+  /// After a start: the engine has said in vain that the last container is gone. Where it was about to connect the first, the swarm
+  /// starts that again.
+  func removeEmptySwarmNetworks() {
+    attempt("look for networks that were left over") { () throws(ControlError) in
+      for network in try store.networks() where network.isSwarms {
+        guard try store.endpoints(ofNetwork: network.id).isEmpty else { continue }
+        try removeIfLeftOver(network, because: "no container is on it")
+      }
+    }
+  }
+
   /// An engine that begins anew has no containers on the swarm's networks, and makes each network again for its first.
   private func removeLeftOver() throws(ControlError) {
     for network in try store.networks() where network.isSwarms {

@@ -1,7 +1,6 @@
 import Cluster
 import ControlModel
 import Foundation
-import LinuxIO
 import Testing
 import Wire
 
@@ -37,6 +36,21 @@ import Wire
   private func create(_ bench: Bench, _ number: Int = 0, vni: Int = 4096) throws {
     try bench.controlPlane.createNetwork(
       id: Self.ids[number], request(number, [Self.vniKey: "\(vni)", "port": "8472"]))
+  }
+
+  private func add(_ bench: Bench, _ number: Int) throws {
+    _ = try bench.controlPlane.createEndpoint(
+      DriverEndpointRequest(
+        network: Self.ids[number], endpoint: EngineTests.endpointID(number), addresses: ["10.\(90 + number).0.2/24"]))
+  }
+
+  /// A container, which has its interface.
+  private func connect(_ bench: Bench, _ number: Int = 0) throws {
+    try add(bench, number)
+    let join = try bench.controlPlane.join(
+      network: Self.ids[number], endpoint: EngineTests.endpointID(number), sandbox: EngineTests.path)
+    try EngineTests.move(bench, join)
+    while try !bench.controlPlane.endpoint(EngineTests.endpointID(number)).interface.hasPrefix("eth") { usleep(5000) }
   }
 
   private func overlay(_ bench: Bench, _ number: Int = 0) throws -> Overlay? {
@@ -158,22 +172,25 @@ import Wire
     let bench = try bench()
     let before = try bench.snapshot()
     for number in 0...1 { try create(bench, number, vni: 4096 + number) }
-    for number in 0...1 {
-      _ = try bench.controlPlane.createEndpoint(
-        DriverEndpointRequest(
-          network: Self.ids[number], endpoint: EngineTests.endpointID(number),
-          addresses: ["10.\(90 + number).0.2/24"]))
-    }
     // Of two containers, one has got its interface.
-    let join = try bench.controlPlane.join(
-      network: Self.ids[1], endpoint: EngineTests.endpointID(1), sandbox: EngineTests.path)
-    try EngineTests.move(bench, join)
+    try add(bench, 0)
+    try connect(bench, 1)
     try bench.controlPlane.nodeCame("192.0.2.1", isOwn: true)
     #expect(try bench.controlPlane.networks().map(\.id) == [Self.ids[1]])
     #expect(try bench.controlPlane.endpoints().map(\.id) == [EngineTests.endpointID(1)])
     bench.host.loseNamespace(EngineTests.path)
     try bench.controlPlane.nodeCame("192.0.2.1", isOwn: true)
     #expect(try bench.snapshot() == before)
+  }
+
+  @Test func `what an engine said in vain while martletd was away`() throws {
+    let bench = try bench()
+    for number in 0...1 { try create(bench, number, vni: 4096 + number) }
+    try connect(bench, 1)
+    try bench.restart()
+    #expect(try bench.controlPlane.networks().map(\.id) == [Self.ids[1]])
+    try bench.restart { bench.host.loseNamespace(EngineTests.path) }
+    #expect(try bench.controlPlane.networks().isEmpty && bench.controlPlane.endpoints().isEmpty)
   }
 
   @Test func `a network whose VNI was given to another was left over`() throws {
