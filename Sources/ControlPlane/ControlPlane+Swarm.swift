@@ -25,7 +25,7 @@ extension ControlPlane {
     let vni: Int
     do throws(ControlError) {
       vni = Int(try cluster.claimVNI(network: id, wanted: (wanted ?? kept).map(UInt32.init)))
-    } catch let error where isRepeated && error.code == .unreachable {
+    } catch let error where isRepeated && error.code == .system {
       // It was claimed when it was handed out first.
       guard let wanted else { throw error }
       vni = wanted

@@ -139,12 +139,14 @@ struct Container {
   /// Its network, for programs of the host.
   let namespace: Namespace
 
-  init(_ name: String, bed: DockerBed) throws {
+  init(_ name: String, bed: DockerBed) throws { try self.init(name, of: bed.engine, testbed: bed.testbed) }
+
+  init(_ name: String, of engine: DockerEngine, testbed: Testbed) throws {
     self.name = name
-    let text = try bed.docker("inspect", "--format", "{{.State.Pid}}", name)
+    let text = try engine.command(["inspect", "--format", "{{.State.Pid}}", name])
     guard let pid = pid_t(text), pid > 0 else { throw Failure("container \(name) does not run") }
     self.pid = pid
-    namespace = Namespace(name: name, testbed: bed.testbed, path: "/proc/\(pid)/ns/net")
+    namespace = Namespace(name: name, testbed: testbed, path: "/proc/\(pid)/ns/net")
   }
 
   /// Runs a program of the image in it, without Docker's help: its network and its files.

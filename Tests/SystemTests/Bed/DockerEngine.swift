@@ -40,7 +40,7 @@ final class DockerEngine {
     self.namespace = namespace
     self.directory = directory
     let testbed = namespace.testbed
-    group = (getenv("MARTLET_GROUP").map { String(cString: $0) + "-" } ?? "") + testbed.prefix
+    group = (getenv("MARTLET_GROUP").map { String(cString: $0) + "-" } ?? "") + namespace.name
     try FileManager.default.createDirectory(atPath: directory + "/run", withIntermediateDirectories: true)
     try FileManager.default.createDirectory(atPath: directory + "/client", withIntermediateDirectories: true)
     try FileManager.default.createDirectory(
@@ -131,14 +131,28 @@ final class DockerEngine {
 
   /// Ends all that it has started, and takes away what is not in files or mounts of its own.
   func takeDown() {
+    var groups: Set<String> = []
     try? eventually("the engine's processes have ended", within: .seconds(20)) {
       let processes = processes
+      for process in processes { groups.formUnion(Self.ownGroups(of: process)) }
       for process in processes { kill(process, SIGKILL) }
       return processes.isEmpty
     }
     holder.stop()
     for hierarchy in Self.hierarchies {
       for directory in Self.groups(below: "\(hierarchy)/\(group)").reversed() { rmdir(directory) }
+    }
+    for directory in groups { rmdir(directory) }
+  }
+
+  /// What a managed plugin's runc has made for it beside the engine's own, by the id that Docker gave it.
+  private static func ownGroups(of process: pid_t) -> [String] {
+    let text = (try? String(contentsOfFile: "/proc/\(process)/cgroup", encoding: .utf8)) ?? ""
+    return text.split(separator: "\n").flatMap { line -> [String] in
+      guard let path = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false).last,
+        path.split(separator: "/").last?.count == 64
+      else { return [] }
+      return hierarchies.map { $0 + path }
     }
   }
 
