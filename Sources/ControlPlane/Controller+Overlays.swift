@@ -189,9 +189,10 @@ extension Controller {
       throw ControlError(
         .conflict, "local address \(local) is on interface \(underlay.name), Martlet's own: it leads to no other host")
     }
-    if underlay.name == "lo" {
+    if underlay.isHostsOwn {
       throw ControlError(
-        .invalid, "local address \(local) is on interface lo: give one of the interface that leads to the peers")
+        .invalid,
+        "local address \(local) is on interface \(underlay.name): give one of the interface that leads to the peers")
     }
     guard underlay.encrypts || !isEncrypted else {
       throw ControlError(

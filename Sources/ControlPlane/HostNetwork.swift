@@ -29,15 +29,18 @@ public struct HostLink: Equatable, Sendable {
   public var segmentedFrameBytesMax: Int
   /// What leaves by it is encrypted, and what comes in by it was: a WireGuard interface.
   public var encrypts: Bool
+  /// It leads to no other host: the loopback, a dummy.
+  public var isHostsOwn: Bool
 
   public init(
     name: String, alias: String, index: Int32, mtu: Int, isUp: Bool, isEthernet: Bool, master: Int32?,
-    segmentedFrameBytesMax: Int, mac: MACAddress? = nil, encrypts: Bool = false
+    segmentedFrameBytesMax: Int, mac: MACAddress? = nil, encrypts: Bool = false, isHostsOwn: Bool = false
   ) {
     (self.name, self.alias, self.index, self.mtu) = (name, alias, index, mtu)
     self.mac = mac
     (self.isUp, self.isEthernet, self.master) = (isUp, isEthernet, master)
-    (self.segmentedFrameBytesMax, self.encrypts) = (segmentedFrameBytesMax, encrypts)
+    self.segmentedFrameBytesMax = segmentedFrameBytesMax
+    (self.encrypts, self.isHostsOwn) = (encrypts, isHostsOwn)
   }
 }
 

@@ -33,6 +33,7 @@ extension HostLink {
     self.init(
       name: link.name, alias: link.alias ?? "", index: link.index, mtu: link.mtu, isUp: link.isUp,
       isEthernet: link.isEthernet, master: link.master, segmentedFrameBytesMax: link.segmentedFrameBytesMax,
-      mac: link.mac, encrypts: WireGuard.isInterface(link))
+      mac: link.mac, encrypts: WireGuard.isInterface(link),
+      isHostsOwn: link.index == Link.loopbackIndex || link.kind == "dummy")
   }
 }

@@ -28,6 +28,7 @@ import Wire
     let bench = try Bench()
     bench.host.addUplink("eth0", index: 7, "192.0.2.1/24", "2001:db8::1/64")
     bench.host.addUplink("lo", index: 1, "10.255.0.1/32")
+    bench.host.edit { $0.interfaces[1]!["lo"]!.isHostsOwn = true }
     bench.host.addUplink("wg0", index: 8, "10.7.0.1/24")
     for name in ["lab", "web"] { try bench.network(name) }
     for driver in ["macvlan", "none"] {

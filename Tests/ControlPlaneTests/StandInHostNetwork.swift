@@ -23,6 +23,7 @@ final class StandInHostNetwork: HostNetwork {
     var mtu = 1500
     var isEthernet = true
     var encrypts = false
+    var isHostsOwn = false
     var master: Int32?
     var offloads = SegmentationOffloads.all
     var mac: MACAddress? = MACAddress("02:00:00:00:00:77")
@@ -30,7 +31,8 @@ final class StandInHostNetwork: HostNetwork {
     func link(named name: String) -> HostLink {
       HostLink(
         name: name, alias: alias, index: index, mtu: settings?.mtu ?? mtu, isUp: isUp, isEthernet: isEthernet,
-        master: master, segmentedFrameBytesMax: 65536, mac: mac, encrypts: encrypts)
+        master: master, segmentedFrameBytesMax: 65536, mac: mac, encrypts: encrypts,
+        isHostsOwn: isHostsOwn)
     }
   }
 

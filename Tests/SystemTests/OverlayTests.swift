@@ -252,6 +252,18 @@ extension SystemTests {
       }
     }
 
+    @Test("an address of the loopback, announced by routes alone, is refused")
+    func loopback() throws {
+      try withDaemon { daemon in
+        try daemon.namespace.run("ip", "address", "add", "10.255.0.1/32", "dev", "lo")
+        let before = try daemon.namespace.configuration()
+        let words = ["network", "create", "lab", "--driver", "overlay", "-o", "local=10.255.0.1"]
+        let refused = try daemon.attempt(words)
+        #expect(refused.status == 1 && refused.complaint.contains("is on interface lo: give one of the interface"))
+        #expect(try daemon.namespace.configuration() == before)
+      }
+    }
+
     @Test("nothing is left behind")
     func unset() throws {
       try withOverlay(.kernel) { bed in
