@@ -75,7 +75,7 @@ final class StandInCluster: ClusterMember {
   }
 
   func claimVNI(network: String, wanted: UInt32?) throws(ControlError) -> UInt32 {
-    if case .cutOff(_, let reason) = status { throw ControlError(.unreachable, reason) }
+    if case .cutOff(_, let reason) = status { throw ControlError(.system, reason) }
     let vni = contents.withLock { state -> UInt32? in
       let vni = wanted ?? (5000...).first { state.vnis[$0] == nil }!
       guard state.vnis[vni] == nil || state.vnis[vni] == network else { return nil }
