@@ -34,6 +34,8 @@ public struct DataPlaneGateway: Sendable, Equatable {
   public var mac: MACAddress
   /// With the subnet's length, at most one a family.
   public var addresses: [IPPrefix]
+  /// Sources of flows to members of services that are elsewhere, at most one a family: of the subnet, and this host's alone.
+  public var meshAddresses: [IPAddress]
   /// The host's port on the network: what is for an address of the host goes there.
   public var port: DataPlanePort?
   /// Bytes of an IP packet.
@@ -51,8 +53,10 @@ public struct DataPlaneGateway: Sendable, Equatable {
   public var prefixTranslation: PrefixTranslation?
   public init(
     mac: MACAddress, addresses: [IPPrefix], port: DataPlanePort?, mtu: Int, translatesIPv4: Bool,
-    translatesIPv6: Bool, isOpen: Bool, outbound: [IPAddress] = [], prefixTranslation: PrefixTranslation? = nil
+    translatesIPv6: Bool, isOpen: Bool, outbound: [IPAddress] = [], prefixTranslation: PrefixTranslation? = nil,
+    meshAddresses: [IPAddress] = []
   ) {
+    self.meshAddresses = meshAddresses
     (self.mac, self.addresses, self.port, self.mtu) = (mac, addresses, port, mtu)
     (self.translatesIPv4, self.translatesIPv6, self.isOpen) = (translatesIPv4, translatesIPv6, isOpen)
     (self.outbound, self.prefixTranslation) = (outbound, prefixTranslation)
@@ -64,8 +68,10 @@ public struct DataPlaneHost: Sendable, Hashable {
   public var address: IPAddress
   public var mac: MACAddress
   public var port: DataPlanePort
-  public init(address: IPAddress, mac: MACAddress, port: DataPlanePort) {
-    (self.address, self.mac, self.port) = (address, mac, port)
+  /// Its own gateway is another host's.
+  public var isElsewhere: Bool
+  public init(address: IPAddress, mac: MACAddress, port: DataPlanePort, isElsewhere: Bool = false) {
+    (self.address, self.mac, self.port, self.isElsewhere) = (address, mac, port, isElsewhere)
   }
 }
 
@@ -95,14 +101,17 @@ public struct DataPlanePublication: Sendable, Hashable {
   /// One of the external addresses, or `address`; nil: every external one of the family of `address`.
   public var hostAddress: IPAddress?
   public var hostPorts: ClosedRange<UInt16>
-  /// The endpoint's, on `port`'s endpoint.
+  /// The endpoint's, on `port`'s endpoint; of a service: the unspecified one of its family.
   public var address: IPAddress
   /// Of the first; the others follow.
   public var firstPort: UInt16
+  /// Leads to a service's members in place of one endpoint. `hostAddress` may be its virtual address then.
+  public var service: DataPlaneService?
   public init(
     protocol: IPProtocol, hostAddress: IPAddress?, hostPorts: ClosedRange<UInt16>, address: IPAddress,
-    firstPort: UInt16
+    firstPort: UInt16, service: DataPlaneService? = nil
   ) {
+    self.service = service
     (self.protocol, self.hostAddress, self.hostPorts) = (`protocol`, hostAddress, hostPorts)
     (self.address, self.firstPort) = (address, firstPort)
   }
@@ -150,7 +159,7 @@ public enum DataPlaneFiltering: String, Sendable, CaseIterable {
 }
 
 /// The data plane's routing: networks, an uplink, and what is translated between them. Same threads as `DataPlane`.
-public protocol RoutingPlane: AnyObject, Sendable {
+public protocol RoutingPlane: ServicePlane {
   /// - Parameter socket: one packet socket of the uplink's interface, filtered; the data plane owns it from here on.
   /// - Parameter claims: outlive the uplink.
   func raiseUplink(

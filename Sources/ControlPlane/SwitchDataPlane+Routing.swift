@@ -51,13 +51,16 @@ extension SwitchDataPlane {
       GatewayOptions(
         mac: gateway.mac, port: port ?? Engine.none, mtu: gateway.mtu, addresses: gateway.addresses,
         translatesIPv4: gateway.translatesIPv4, translatesIPv6: gateway.translatesIPv6, isOpen: gateway.isOpen,
-        outbound: gateway.outbound, prefixTranslation: gateway.prefixTranslation),
+        outbound: gateway.outbound, prefixTranslation: gateway.prefixTranslation,
+        meshAddresses: gateway.meshAddresses),
       of: handle)
   }
 
   public func addHost(_ host: DataPlaneHost) throws(ControlError) {
     let handle = try handle(host.port)
-    try controlled { () throws(Errno) in try fabric.addHost(host.address, mac: host.mac, port: handle) }
+    try controlled { () throws(Errno) in
+      try fabric.addHost(host.address, mac: host.mac, port: handle, isElsewhere: host.isElsewhere)
+    }
   }
 
   public func setRoutes(_ routes: [DataPlaneRoute]) throws(ControlError) {
@@ -75,11 +78,19 @@ extension SwitchDataPlane {
   // MARK: Published ports and sessions
 
   public func publish(_ publication: DataPlanePublication) throws(ControlError) {
-    try controlled { () throws(Errno) in try fabric.publish(PublishedRange(publication)) }
+    let range = try range(publication)
+    try controlled { () throws(Errno) in try fabric.publish(range) }
   }
 
   public func unpublish(_ publication: DataPlanePublication) throws(ControlError) {
-    fabric.unpublish(PublishedRange(publication))
+    fabric.unpublish(try range(publication))
+  }
+
+  private func range(_ publication: DataPlanePublication) throws(ControlError) -> PublishedRange {
+    let service = try publication.service.map { service throws(ControlError) in try handle(service) }
+    return PublishedRange(
+      protocol: publication.protocol, hostAddress: publication.hostAddress, hostPorts: publication.hostPorts,
+      address: publication.address, firstPort: publication.firstPort, service: service ?? 0)
   }
 
   public func sessions() throws(ControlError) -> [DataPlaneSession] { fabric.sessions().map(DataPlaneSession.init) }
@@ -119,14 +130,6 @@ extension UplinkOptions {
       mac: uplink.mac, mtu: uplink.mtu,
       externals: uplink.addresses.map { RouterExternal(slot: $0.slot, address: $0.address.mapped) },
       ports: uplink.ports, offloads: uplink.offloads)
-  }
-}
-
-extension PublishedRange {
-  fileprivate init(_ publication: DataPlanePublication) {
-    self.init(
-      protocol: publication.protocol, hostAddress: publication.hostAddress, hostPorts: publication.hostPorts,
-      address: publication.address, firstPort: publication.firstPort)
   }
 }
 

@@ -16,6 +16,8 @@ public final class SwitchDataPlane: DataPlane {
     /// A carrier is in no network.
     var ports: [DataPlanePort: (handle: PortHandle, network: DataPlaneNetwork?)] = [:]
     var portsByHandle: [PortHandle: DataPlanePort] = [:]
+    /// The switch's numbers.
+    var services: [DataPlaneService: Int] = [:]
     var next = 0
     var uplink: (port: DataPlanePort, handle: PortHandle, claims: PortClaims)?
 

@@ -49,6 +49,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case noSession
   /// It came from outside, for a mapping that does not let its sender in (RFC 4787, 5).
   case filtered
+  /// To a service of which no member is there.
+  case noMember
   /// Of a protocol that cannot be translated.
   case unsupportedProtocol
   /// A fragment whose first one has not come, or that overlaps another.
@@ -108,6 +110,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case .sessionLimit: "session_limit"
     case .noSession: "no_session"
     case .filtered: "filtered"
+    case .noMember: "no_member"
     case .unsupportedProtocol: "unsupported_protocol"
     case .fragmentRefused: "fragment_refused"
     case .routerQueueFull: "router_queue_full"

@@ -19,15 +19,19 @@ public struct GatewayOptions: Sendable, Equatable {
   public var outbound: [IPAddress]
   /// Of its IPv6 subnet, in place of any other translation (RFC 6296).
   public var prefixTranslation: PrefixTranslation?
+  /// Sources of flows to members of services, at most one a family: of the subnet, this host's alone, and the host answers for
+  /// them with the gateway's MAC address.
+  public var meshAddresses: [IPAddress]
 
   public init(
     mac: MACAddress, port: UInt16 = Engine.none, mtu: Int = 1500, addresses: [IPPrefix], translatesIPv4: Bool = true,
     translatesIPv6: Bool = false, isOpen: Bool = false, outbound: [IPAddress] = [],
-    prefixTranslation: PrefixTranslation? = nil
+    prefixTranslation: PrefixTranslation? = nil, meshAddresses: [IPAddress] = []
   ) {
     (self.mac, self.port, self.mtu, self.addresses) = (mac, port, mtu, addresses)
     (self.translatesIPv4, self.translatesIPv6) = (translatesIPv4, translatesIPv6)
     (self.isOpen, self.outbound, self.prefixTranslation) = (isOpen, outbound, prefixTranslation)
+    self.meshAddresses = meshAddresses
   }
 }
 
@@ -181,6 +185,9 @@ extension Gateway {
     }
     for address in options.outbound {
       if address.isIPv6 { outbound6 = address.mapped } else { outbound4 = address.mapped }
+    }
+    for address in options.meshAddresses {
+      if address.isIPv6 { mesh6 = address.mapped } else { mesh4 = address.mapped }
     }
   }
 }

@@ -225,7 +225,14 @@ public struct Engine: ~Copyable {
         if networks[network].knowsNeighbours && answer(frame, network: network, into: &output) { continue }
         floodCounted(frame, network: network, beyond: [], into: &output)
       case .floodSeparated:
-        floodCounted(frame, network: network, beyond: ports[Int(frame.port)].separation, into: &output)
+        let separation = ports[Int(frame.port)].separation
+        // Another host answers its own.
+        if networks[network].knowsNeighbours && !separation.contains(.remote)
+          && answer(frame, network: network, into: &output)
+        {
+          continue
+        }
+        floodCounted(frame, network: network, beyond: separation, into: &output)
       case .floodBeside(let port):
         countFlood(of: frame, floodBeside(frame, port, network: network, into: &output), network: network)
       }

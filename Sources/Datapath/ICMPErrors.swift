@@ -8,6 +8,8 @@ enum RoutingTrouble {
   case timeExceeded
   case unreachable
   case prohibited
+  /// Nobody has the port (RFC 1122, 3.2.2.1; RFC 4443, 3.1).
+  case portUnreachable
   /// Longer than the path's MTU, in bytes.
   case tooBig(Int)
 
@@ -16,6 +18,7 @@ enum RoutingTrouble {
     case .timeExceeded: isIPv6 ? (3, 0) : (11, 0)
     case .unreachable: isIPv6 ? (1, 0) : (3, 0)
     case .prohibited: isIPv6 ? (1, 1) : (3, 13)
+    case .portUnreachable: isIPv6 ? (1, 4) : (3, 3)
     case .tooBig: isIPv6 ? (2, 0) : (3, 4)
     }
   }
@@ -79,17 +82,19 @@ extension Packet {
     if case .tooBig(let mtu) = trouble { word = UInt32(mtu) }
     message.storeBytes(of: word.bigEndian, toByteOffset: 4, as: UInt32.self)
     let length = ICMPMessage.headerLength + quotedLength
-    writeErrorHeader(at: memory, from: source, payload: length)
+    writeAnswerHeader(at: memory, from: source, isIPv6 ? .icmpv6 : .icmp, payload: length)
     ICMPMessage(message, length: length, isIPv6: isIPv6).complete(from: source, to: self.source)
   }
 
-  /// Writes the IP header, of this packet's family.
-  private func writeErrorHeader(at memory: UnsafeMutableRawPointer, from source: UInt128, payload: Int) {
+  /// Writes the IP header of an answer to the packet's sender.
+  func writeAnswerHeader(
+    at memory: UnsafeMutableRawPointer, from source: UInt128, _ protocol: IPProtocol, payload: Int
+  ) {
     let destination = self.source
     if isIPv6 {
       memory.storeBytes(of: UInt32(0x6000_0000).bigEndian, as: UInt32.self)
       memory.storeBytes(of: UInt16(payload).bigEndian, toByteOffset: 4, as: UInt16.self)
-      memory.storeBytes(of: IPProtocol.icmpv6.rawValue, toByteOffset: 6, as: UInt8.self)
+      memory.storeBytes(of: `protocol`.rawValue, toByteOffset: 6, as: UInt8.self)
       memory.storeBytes(of: 64, toByteOffset: 7, as: UInt8.self)
       memory.storeBytes(of: source.bigEndian, toByteOffset: IPv6View.sourceOffset, as: UInt128.self)
       memory.storeBytes(of: destination.bigEndian, toByteOffset: IPv6View.destinationOffset, as: UInt128.self)
@@ -98,7 +103,7 @@ extension Packet {
     // Precedence internetwork control, as Linux (RFC 1812, 4.3.2.5).
     memory.storeBytes(of: UInt32(0x45C0_0000 + UInt32(IPv4View.headerLengthMin + payload)).bigEndian, as: UInt32.self)
     memory.storeBytes(of: 0, toByteOffset: 4, as: UInt32.self)
-    let word = UInt32(64) << 24 | UInt32(IPProtocol.icmp.rawValue) << 16
+    let word = UInt32(64) << 24 | UInt32(`protocol`.rawValue) << 16
     memory.storeBytes(of: word.bigEndian, toByteOffset: 8, as: UInt32.self)
     memory.storeBytes(
       of: UInt32(truncatingIfNeeded: source).bigEndian, toByteOffset: IPv4View.sourceOffset, as: UInt32.self)

@@ -36,9 +36,12 @@ extension Router {
     }
   }
 
-  /// All sessions end, nothing is published any more, and neighbours are forgotten. Gateways, hosts and routes stay.
+  /// All sessions end, nothing is published outside any more, and neighbours are forgotten. Gateways, hosts, routes and services
+  /// stay.
   public mutating func removeUplink() {
-    for number in 0..<publicationsInUse where publications[number].isTaken { withdraw(number) }
+    // Those at a virtual address stay: it has no part in the uplink.
+    for number in 0..<publicationsInUse
+    where publications[number].isTaken && !isServing(publications[number].hostAddress) { withdraw(number) }
     sessions.removeAll { _ in true }
     for slot in 0..<PortClaims.slots { externals[slot] = 0 }
     sessions.mappings.claims = nil
@@ -60,6 +63,7 @@ extension Router {
   mutating func setGateway(_ gateway: Gateway?, network: UInt16) {
     let old = gateways[Int(network)]
     gateways[Int(network)] = gateway ?? Gateway()
+    moveMesh(from: old, to: gateways[Int(network)])
     gatewaysInUse = max(gatewaysInUse, Int(network) + 1)
     while gatewaysInUse > 0, !gateways[gatewaysInUse - 1].isRouted { gatewaysInUse -= 1 }
     if old.isRouted,
@@ -72,15 +76,27 @@ extension Router {
   }
 
   /// An endpoint's address. Whatever was seen there before gives way.
+  /// - Parameter isElsewhere: its own gateway is another host's.
   /// - Returns: false where there is no room.
-  public mutating func addHost(_ address: UInt128, mac: MACAddress, port: UInt16, network: UInt16) -> Bool {
+  public mutating func addHost(
+    _ address: UInt128, mac: MACAddress, port: UInt16, network: UInt16, isElsewhere: Bool = false
+  ) -> Bool {
     let known = hosts.find(address)
     if known != 0 {
       sessions.removeAll(owner: hosts[known].pointee.port) { $0.inside == address }
       hosts.remove(known)
     }
-    let host = RouterHost(address: address, mac: mac.bits, port: port, network: network, isConfigured: true)
+    let host = RouterHost(
+      address: address, mac: mac.bits, port: port, network: network, isConfigured: true, isElsewhere: isElsewhere)
     return hosts.insert(host) != 0
+  }
+
+  /// The address is nobody's any more, and its sessions end.
+  public mutating func removeHost(_ address: UInt128) {
+    let known = hosts.find(address)
+    guard known != 0 else { return }
+    sessions.removeAll(owner: hosts[known].pointee.port) { $0.inside == address }
+    hosts.remove(known)
   }
 
   /// All that hangs on a port of the switch goes: its addresses, sessions, mappings and published ports.
@@ -92,14 +108,18 @@ extension Router {
 
   // MARK: Published ports
 
-  /// Publishes ports of an endpoint. An outbound mapping that has one of them ends with its sessions.
-  /// - Parameter hostAddress: 0: every external address of the family.
+  /// Publishes ports of an endpoint, or of a service. An outbound mapping that has one of them ends with its sessions.
+  /// - Parameters:
+  ///   - hostAddress: 0: every external address of the family; a service's virtual address: there alone.
+  ///   - address: inside; of a service: the unspecified one of its family.
+  ///   - service: its number; 0: an endpoint's.
   /// - Returns: false where there are `publicationCapacity` already, or the address inside is nobody's.
   public mutating func publish(
-    protocol: UInt8, hostAddress: UInt128, hostPorts: ClosedRange<UInt16>, address: UInt128, firstPort: UInt16
+    protocol: UInt8, hostAddress: UInt128, hostPorts: ClosedRange<UInt16>, address: UInt128, firstPort: UInt16,
+    service: Int = 0
   ) -> Bool {
     let host = hosts.find(address)
-    guard host != 0, let number = freePublication() else { return false }
+    guard host != 0 || service != 0, let number = freePublication() else { return false }
     var publication = Publication()
     publication.isTaken = true
     publication.protocol = `protocol`
@@ -109,12 +129,21 @@ extension Router {
     publication.address = address
     publication.hostAddress = hostAddress
     publication.owner = hosts[host].pointee.port
-    publication.next = publicationsOfPort[Int(publication.owner)]
-    publicationsOfPort[Int(publication.owner)] = UInt32(number) + 1
+    publication.service = UInt16(service)
+    let head = firstPublication(beside: publication)
+    publication.next = head.pointee
+    head.pointee = UInt32(number) + 1
     publications[number] = publication
     publicationsInUse = max(publicationsInUse, number + 1)
     for slot in 0..<PortClaims.slots { offer(number, at: slot) }
     return true
+  }
+
+  /// Where the number of the first publication of the same owner or service stands.
+  private func firstPublication(beside publication: Publication) -> UnsafeMutablePointer<UInt32> {
+    publication.service == 0
+      ? publicationsOfPort + Int(publication.owner)
+      : (services + Int(publication.service)).pointer(to: \.publications)!
   }
 
   private func freePublication() -> Int? {
@@ -161,13 +190,14 @@ extension Router {
   /// Withdraws what was published by the same arguments; its sessions end.
   /// - Returns: false where it was not.
   public mutating func unpublish(
-    protocol: UInt8, hostAddress: UInt128, hostPorts: ClosedRange<UInt16>, address: UInt128, firstPort: UInt16
+    protocol: UInt8, hostAddress: UInt128, hostPorts: ClosedRange<UInt16>, address: UInt128, firstPort: UInt16,
+    service: Int = 0
   ) -> Bool {
     for number in 0..<publicationsInUse {
       let publication = publications[number]
       guard publication.isTaken, publication.protocol == `protocol`, publication.hostAddress == hostAddress,
         publication.firstHostPort == hostPorts.lowerBound, publication.lastHostPort == hostPorts.upperBound,
-        publication.address == address, publication.firstPort == firstPort
+        publication.address == address, publication.firstPort == firstPort, Int(publication.service) == service
       else { continue }
       withdraw(number)
       return true
@@ -175,13 +205,13 @@ extension Router {
     return false
   }
 
-  private mutating func withdraw(_ number: Int) {
+  mutating func withdraw(_ number: Int) {
     let publication = publications[number]
     let ports = publication.firstHostPort...publication.lastHostPort
     for slot in 0..<PortClaims.slots where publication.slots & 1 << UInt16(slot) != 0 {
       sessions.mappings.unpublish(ports, slot: slot, plane: PortClaims.Plane(protocol: publication.protocol))
     }
-    let head = publicationsOfPort + Int(publication.owner)
+    let head = firstPublication(beside: publication)
     if head.pointee == UInt32(number) + 1 {
       head.pointee = publication.next
     } else {
@@ -191,6 +221,7 @@ extension Router {
     }
     publications[number] = Publication()
     while publicationsInUse > 0, !publications[publicationsInUse - 1].isTaken { publicationsInUse -= 1 }
+    if publication.service != 0 { return endSessions(of: publication) }
     sessions.removeAll(owner: publication.owner) {
       $0.mapping == 0 && $0.inside == publication.address && $0.protocol == publication.protocol
         && publication.hostPort(of: $0.insidePort) != nil
@@ -203,10 +234,13 @@ extension Router {
   /// - Returns: false where they are not.
   public mutating func restore(_ old: Session, now: UInt32) -> Bool {
     let host = hosts.find(old.inside)
-    guard host != 0, now &- old.lastSeen < timeouts[Int(old.timer.rawValue)] else { return false }
+    // A client outside is no host; its session has a mesh address.
+    guard host != 0 || isMesh(old.external), now &- old.lastSeen < timeouts[Int(old.timer.rawValue)] else {
+      return false
+    }
     var session = old
     session.host = host
-    session.owner = hosts[host].pointee.port
+    session.owner = host == 0 ? uplink.port : hosts[host].pointee.port
     session.routeGeneration = 0
     guard sessions.find(inside: session.insideKey) == 0, sessions.find(outside: session.outsideKey) == 0,
       let mapping = mapping(restoring: session)
@@ -217,11 +251,14 @@ extension Router {
   /// The mapping that a session of an earlier router uses, 0 for none; nil where its port is another's now.
   private mutating func mapping(restoring session: Session) -> UInt32? {
     if session.external == session.inside || inside(of: session.external) == session.inside { return 0 }
+    if isServing(session.external) { return 0 }
     guard let slot = slot(of: session.external) else { return nil }
     let plane = PortClaims.Plane(protocol: session.protocol)
     switch sessions.mappings.use(slot: slot, plane: plane, port: session.externalPort) {
     case .publication(let number):
       let publication = publications[Int(number)]
+      // Whichever member it has: it was one when the flow began.
+      if publication.service != 0 { return 0 }
       let isSame =
         publication.address == session.inside
         && publication.insidePort(of: session.externalPort) == session.insidePort

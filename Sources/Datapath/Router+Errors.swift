@@ -118,9 +118,9 @@ extension Router {
       let quotation = Quotation(packet.icmp), !quotation.isLaterFragment
     else { return .drop(.malformedPacket) }
     let index = sessions.find(outside: quotation.key(isOutward: true))
-    guard index != 0 else { return .drop(.noSession) }
+    guard index != 0 else { return errorToMember(&passage, quotation) }
     let session = sessions[index].pointee
-    guard packet.destination == session.external else { return .drop(.noSession) }
+    guard packet.destination == session.external, session.host != 0 else { return .drop(.noSession) }
     let host = hosts[session.host].pointee
     guard packet.timeToLive > 1 else { return .drop(.timeToLiveExceeded) }
     if session.external != session.inside || session.externalPort != session.insidePort {
@@ -146,13 +146,63 @@ extension Router {
     else { return .drop(.noSession) }
     let session = sessions[index].pointee
     guard packet.timeToLive > 1 else { return .drop(.timeToLiveExceeded) }
-    guard case .neighbour(let neighbour, _) = step(to: session.remote) else { return .drop(.noRoute) }
+    let neighbour: UInt32
+    switch step(to: session.remote) {
+    case .neighbour(let index, _): neighbour = index
+    case .hairpin: return errorToClient(&passage, quotation, index)
+    case .host, .drop: return .drop(.noRoute)
+    }
     if session.external != session.inside || session.externalPort != session.insidePort {
       quotation.rewrite(.destination, to: session.external, port: session.externalPort)
       packet.rewrite(.source, to: session.external, port: nil, .absent)
       packet.icmp.complete(from: session.external, to: packet.destination)
     }
     packet.decrementTimeToLive()
+    return send(passage.frame, to: neighbour, now: passage.now)
+  }
+
+  /// An error from outside about what a member elsewhere sent to a client there: both translations are undone.
+  private mutating func errorToMember(_ passage: inout Passage, _ quotation: Quotation) -> RoutingVerdict {
+    let packet = passage.packet
+    let index = sessions.find(inside: quotation.key(isOutward: false))
+    guard index != 0, sessions[index].pointee.host == 0, packet.destination == sessions[index].pointee.remote else {
+      return .drop(.noSession)
+    }
+    let (client, number) = (sessions[index].pointee, partner(of: index))
+    guard number != 0 else { return .drop(.noSession) }
+    let member = sessions[number].pointee
+    guard packet.timeToLive > 1 else { return .drop(.timeToLiveExceeded) }
+    let host = hosts[member.host].pointee
+    quotation.rewrite(.destination, to: client.external, port: client.externalPort)
+    quotation.rewrite(.source, to: member.inside, port: member.insidePort)
+    packet.rewrite(.destination, to: member.inside, port: nil, .absent)
+    packet.icmp.complete(from: packet.source, to: member.inside)
+    packet.decrementTimeToLive()
+    passage.frame.setAddresses(to: host.mac, from: gateways[Int(host.network)].mac)
+    return .forward(host.port)
+  }
+
+  /// An error from inside about a packet that was translated on its way out and on its way back in: to who sent it, a client or,
+  /// of what a client has refused, a member.
+  private mutating func errorToClient(
+    _ passage: inout Passage, _ quotation: Quotation, _ index: UInt32
+  ) -> RoutingVerdict {
+    let packet = passage.packet
+    let (session, number) = (sessions[index].pointee, partner(of: index))
+    guard number != 0 else { return .drop(.noSession) }
+    let other = sessions[number].pointee
+    quotation.rewrite(.destination, to: session.external, port: session.externalPort)
+    quotation.rewrite(.source, to: other.inside, port: other.insidePort)
+    packet.rewrite(.source, to: session.external, port: nil, .absent)
+    packet.rewrite(.destination, to: other.inside, port: nil, .absent)
+    packet.icmp.complete(from: session.external, to: other.inside)
+    packet.decrementTimeToLive()
+    if other.host != 0 {
+      let host = hosts[other.host].pointee
+      passage.frame.setAddresses(to: host.mac, from: gateways[Int(host.network)].mac)
+      return .forward(host.port)
+    }
+    guard case .neighbour(let neighbour, _) = step(to: other.inside) else { return .drop(.noRoute) }
     return send(passage.frame, to: neighbour, now: passage.now)
   }
 }

@@ -42,11 +42,18 @@ extension Router {
   /// A fragment from outside; nil as above.
   mutating func fragmentFromOutside(_ passage: inout Passage) -> RoutingVerdict? {
     if passage.isFirst { return nil }
-    let index = entry(passage, isOutward: false)
+    // Of what has gone on with a mesh address: it is the client's session that the first one has noted.
+    let isToMesh = serviceAddresses.count > 0 && fragments.find(Self.key(passage.packet, isOutward: true)) != 0
+    let index = entry(passage, isOutward: isToMesh)
     guard index != 0 else { return .drop(.fragmentRefused) }
     guard fragments[index].pointee.isKnown else { return hold(passage, index) }
-    let session = sessions.find(outside: fragments[index].pointee.session)
+    let key = fragments[index].pointee.session
     forgetIfComplete(index)
+    if isToMesh {
+      let session = sessions.find(inside: key)
+      return session == 0 ? .drop(.fragmentRefused) : giveMeshAddress(&passage, session)
+    }
+    let session = sessions.find(outside: key)
     return session == 0 ? .drop(.fragmentRefused) : deliver(&passage, session)
   }
 
@@ -118,6 +125,15 @@ extension Router {
         passage.checksum)
     }
     packet.decrementTimeToLive()
+    return sendPieces(of: passage, to: neighbour, mtu)
+  }
+
+  /// Cuts an IPv4 packet that is otherwise ready to leave. Nothing of its transport's checksum is left to the device.
+  mutating func sendPieces(of passage: Passage, to neighbour: UInt32, _ mtu: Int) -> RoutingVerdict {
+    let packet = passage.packet
+    guard passage.checksum != .partial, packet.transport == IPv4View.headerLengthMin else {
+      return .drop(.fragmentationNeeded)
+    }
     let payload = packet.length - packet.transport
     let step = (mtu - packet.transport) & ~7
     let base = packet.fragment?.position ?? 0

@@ -19,17 +19,30 @@ extension Router {
     if passage.isFirst, packet.protocol == .icmp || packet.protocol == .icmpv6, packet.icmp.isError {
       return errorFromOutside(&passage)
     }
-    let (index, reason) = openInward(passage)
-    return index == 0 ? .drop(reason) : deliver(&passage, index)
+    switch openInward(passage) {
+    case .session(let index): return deliver(&passage, index)
+    case .service(let number, let port): return enterService(&passage, number, port)
+    case .refused(let reason): return .drop(reason)
+    }
   }
 
   // MARK: Without a session
 
-  /// Makes the session of a packet from outside; 0, and why not.
-  private mutating func openInward(_ passage: Passage) -> (UInt32, DropReason) {
+  /// What the first packet from outside comes to.
+  private enum Opening {
+    case session(UInt32)
+    /// By its number; and the member's port.
+    case service(Int, port: UInt16)
+    case refused(DropReason)
+  }
+
+  /// Makes the session of a packet from outside.
+  private mutating func openInward(_ passage: Passage) -> Opening {
     let packet = passage.packet
     // What comes by the uplink with a source of ours is not what it says (RFC 1812, 5.3.8).
-    if passage.frame.port == uplink.port, isOurs(packet.source, isIPv6: packet.isIPv6) { return (0, .spoofedSource) }
+    if passage.frame.port == uplink.port, isOurs(packet.source, isIPv6: packet.isIPv6) {
+      return .refused(.spoofedSource)
+    }
     var session = Session()
     session.protocol = packet.protocol.rawValue
     session.remote = packet.source
@@ -37,33 +50,39 @@ extension Router {
     (session.external, session.externalPort) = (packet.destination, packet.destinationPort)
     var mapping: UInt32 = 0
     if let slot = slot(of: packet.destination) {
-      guard passage.hasPorts else { return (0, .unsupportedProtocol) }
+      guard passage.hasPorts else { return .refused(.unsupportedProtocol) }
       let plane = PortClaims.Plane(protocol: session.protocol)
       switch sessions.mappings.use(slot: slot, plane: plane, port: packet.destinationPort) {
-      case .free: return (0, .noSession)
+      case .free: return .refused(.noSession)
       case .publication(let number):
         let publication = publications[Int(number)]
+        if publication.service != 0 {
+          return .service(Int(publication.service), port: publication.insidePort(of: packet.destinationPort))
+        }
         session.inside = publication.address
         session.insidePort = publication.insidePort(of: packet.destinationPort)
       case .mapping(let number):
-        guard lets(in: packet, by: number) else { return (0, .filtered) }
+        guard lets(in: packet, by: number) else { return .refused(.filtered) }
         mapping = number
         session.inside = sessions.mappings[number].pointee.inside
         session.insidePort = sessions.mappings[number].pointee.insidePort
       }
     } else {
       let inside = self.inside(of: packet.destination)
-      guard isReachable(passage, inside) else { return (0, .prohibited) }
+      if let number = service(at: inside), isReachable(passage, service: number) {
+        return .service(number, port: memberPort(of: number, packet))
+      }
+      guard isReachable(passage, inside) else { return .refused(.prohibited) }
       (session.inside, session.insidePort) = (inside, packet.destinationPort)
     }
     let host = hosts.find(session.inside)
-    guard host != 0 else { return (0, .noRoute) }
+    guard host != 0 else { return .refused(.noRoute) }
     session.host = host
     session.owner = hosts[host].pointee.port
     let clash = sessions.find(inside: session.insideKey)
     if clash != 0 { sessions.remove(clash) }
     let index = sessions.insert(session, mapping: mapping, timer: Self.firstTimer(packet), now: passage.now)
-    return (index, .sessionLimit)
+    return index == 0 ? .refused(.sessionLimit) : .session(index)
   }
 
   /// The address inside for which another stands outside by its prefix; else the same.
@@ -124,6 +143,8 @@ extension Router {
       return .drop(.timeToLiveExceeded)
     }
     if passage.packetLength > Int(gateways[network].mtu) {
+      // Asked here, where only few come: whose inside is no host has a network through which nothing fits.
+      if session.pointee.host == 0 { return leave(&passage, index) }
       answerOutside(passage, .tooBig(Int(gateways[network].mtu)))
       return .drop(.fragmentationNeeded)
     }

@@ -14,7 +14,7 @@ extension Router {
   /// The least that IPv4 asks of a link (RFC 791), whatever a route says: a packet can always be cut to it.
   static let pathMTUMin = 68
 
-  /// `nextHop` of a session whose far end is an external address of our own.
+  /// `nextHop` of a session whose far end is an external address of our own, or a service's.
   static let hairpin = UInt32.max
 
   /// Where a destination is reached: a neighbour's number, `hairpin`, or a reason why not.
@@ -26,7 +26,7 @@ extension Router {
   }
 
   mutating func step(to destination: UInt128) -> Step {
-    if slot(of: destination) != nil { return .hairpin }
+    if slot(of: destination) != nil || isServing(destination) { return .hairpin }
     guard uplink.port != Engine.none, let route = routes.lookup(destination) else { return .drop(.noRoute) }
     switch route.kind {
     case .host: return .host

@@ -78,7 +78,7 @@ extension Router {
     if let slot = slot(of: packet.destination) {
       // What is no port of ours at an external address is the host's own.
       guard isHairpin(passage, slot) else { return toHost(gateway) }
-    } else if let verdict = withinNetworks(passage, network) {
+    } else if let verdict = withinNetworks(&passage, network) {
       return verdict
     }
     guard let source = host(of: passage, network) else { return .drop(.spoofedSource) }
@@ -125,10 +125,11 @@ extension Router {
   }
 
   /// What is for an address inside. nil: for elsewhere.
-  private mutating func withinNetworks(_ passage: Passage, _ network: Int) -> RoutingVerdict? {
+  private mutating func withinNetworks(_ passage: inout Passage, _ network: Int) -> RoutingVerdict? {
     let destination = passage.packet.destination
     for other in 0..<gatewaysInUse
     where gateways[other].isRouted && gateways[other].holds(destination, isIPv6: passage.packet.isIPv6) {
+      if isServing(destination) { return toServing(&passage, service(at: destination), network, other) }
       // The host has the gateway's addresses of all networks, and answers at them.
       if destination == gateways[other].address(isIPv6: passage.packet.isIPv6) { return toHost(gateways[network]) }
       answer(passage, .prohibited, network)
@@ -138,7 +139,7 @@ extension Router {
   }
 
   /// The sender; learned where it is none that the control plane told, but is in the network's subnet.
-  private mutating func host(of passage: Passage, _ network: Int) -> UInt32? {
+  mutating func host(of passage: Passage, _ network: Int) -> UInt32? {
     let (frame, source) = (passage.frame, passage.packet.source)
     let known = hosts.find(source)
     if known != 0 {
@@ -148,7 +149,7 @@ extension Router {
       hosts.remove(known)
     }
     guard gateways[network].holds(source, isIPv6: passage.packet.isIPv6),
-      source != gateways[network].address(isIPv6: passage.packet.isIPv6)
+      source != gateways[network].address(isIPv6: passage.packet.isIPv6), !isServing(source)
     else { return nil }
     let ethernet = frame.start + Engine.headerLength
     let mac = ethernet.loadUnaligned(fromByteOffset: 4, as: UInt64.self).bigEndian & 0xFFFF_FFFF_FFFF
@@ -306,7 +307,7 @@ extension Router {
   }
 
   /// Where the session's packets go out, until routes or neighbours change.
-  private mutating func remember(_ next: Step, of index: UInt32) {
+  mutating func remember(_ next: Step, of index: UInt32) {
     switch next {
     case .hairpin: sessions[index].pointee.nextHop = Self.hairpin
     case .neighbour(let neighbour, let mtu):
@@ -336,7 +337,7 @@ extension Router {
   }
 
   /// What was sent to an external address of our own, from one now: as if it had come by the uplink.
-  private mutating func comeBackIn(_ passage: Passage) -> RoutingVerdict {
+  mutating func comeBackIn(_ passage: Passage) -> RoutingVerdict {
     guard let again = Passage(passage.frame, now: passage.now) else { return .drop(.malformedPacket) }
     var inward = again
     return enter(&inward)

@@ -18,6 +18,7 @@ import Wire
 //     answers   Router+Answers.swift     ICMP errors of our own
 //     next hop  Router+NextHop.swift     whose MAC address, and frames that wait for it
 //     fragments Router+Fragments.swift   which have no ports
+//     services  Router+Services.swift    to one of several members
 //
 // The session table and what hangs on it are in Tables (`SessionTable`, `MappingTable`). Everything is fixed memory.
 
@@ -94,6 +95,13 @@ public struct Router: ~Copyable {
   let publicationsOfPort: UnsafeMutablePointer<UInt32>
   /// All that are taken are below.
   var publicationsInUse = 0
+  /// By their numbers, from 1 on; and who their members are, where they are taken.
+  let services: UnsafeMutablePointer<RouterService>
+  let members: UnsafeMutablePointer<MaglevTable>
+  /// Virtual addresses, with their services' numbers, and mesh addresses, with 0.
+  var serviceAddresses: ChainedTable<UInt32>
+  /// For ports of mesh addresses.
+  var random: UInt64
   let timeouts: UnsafeMutablePointer<UInt32>
   /// One external port for each inside address and port, whoever the far end is (RFC 4787, REQ-1).
   public var mapsEndpointIndependently = true
@@ -120,10 +128,16 @@ public struct Router: ~Copyable {
     neighbours = NeighbourTable(seed: seed &+ 12)
     fragments = FragmentTable(seed: seed &+ 13)
     routes = RoutingTable([], seed: seed &+ 14)
-    gateways = zeroed(networkCapacity)
+    // One more, through which nothing fits, for what no host has: see `deliver`.
+    gateways = zeroed(networkCapacity + 1)
+    hosts[0].pointee.network = UInt16(networkCapacity)
     externals = zeroed(PortClaims.slots)
     publications = zeroed(Self.publicationCapacity)
     publicationsOfPort = zeroed(portCapacity)
+    services = zeroed(Self.serviceCapacity + 1)
+    members = .allocate(capacity: Self.serviceCapacity + 1)
+    serviceAddresses = ChainedTable(capacity: Self.serviceAddressCapacity, seed: seed &+ 15)
+    random = KeyedHash(seed: seed &+ 16)(0, 0)
     timeouts = zeroed(SessionTimer.count)
     for (index, seconds) in Self.timeoutsDefault.enumerated() { timeouts[index] = seconds }
     wanted = zeroed(Self.wantedCapacity)
@@ -134,6 +148,9 @@ public struct Router: ~Copyable {
     free(externals)
     free(publications)
     free(publicationsOfPort)
+    for number in 1...Self.serviceCapacity where services[number].isTaken { (members + number).deinitialize(count: 1) }
+    members.deallocate()
+    free(services)
     free(timeouts)
     free(wanted)
   }
@@ -181,6 +198,9 @@ struct Gateway: BitwiseCopyable {
   var outbound6: UInt128 = 0
   /// Of its IPv6 subnet, in place of any other translation.
   var prefixTranslation: PrefixTranslation?
+  /// Sources of flows to members of services; 0: none.
+  var mesh4: UInt128 = 0
+  var mesh6: UInt128 = 0
 
   func holds(_ address: UInt128, isIPv6: Bool) -> Bool {
     let (own, length) = isIPv6 ? (address6, length6) : (address4, length4)
@@ -190,6 +210,7 @@ struct Gateway: BitwiseCopyable {
 
   func address(isIPv6: Bool) -> UInt128 { isIPv6 ? address6 : address4 }
   func translates(isIPv6: Bool) -> Bool { isIPv6 ? translatesIPv6 : translatesIPv4 }
+  func mesh(isIPv6: Bool) -> UInt128 { isIPv6 ? mesh6 : mesh4 }
 }
 
 /// A published port, or a range of them. A plain value in the router's array, at its number.
@@ -206,7 +227,9 @@ struct Publication: BitwiseCopyable {
   var hostAddress: UInt128 = 0
   /// The endpoint's, with which it goes.
   var owner: UInt16 = 0
-  /// Of the same owner, counted from 1; 0: no more.
+  /// Where it leads to a service: its number. Then `address` tells the family alone, and there is no owner.
+  var service: UInt16 = 0
+  /// Of the same owner or service, counted from 1; 0: no more.
   var next: UInt32 = 0
 
   var count: Int { Int(lastHostPort) - Int(firstHostPort) + 1 }

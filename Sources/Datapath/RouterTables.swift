@@ -9,6 +9,8 @@ struct RouterHost: BitwiseCopyable {
   var network: UInt16 = 0
   /// Told by the control plane; others were seen as a source.
   var isConfigured = false
+  /// Its own gateway is another host's: its answers come here only where they are sent to an address of ours.
+  var isElsewhere = false
   /// Of the same chain; of the same port; 0: no more.
   var next: UInt32 = 0
   var nextOfPort: UInt32 = 0

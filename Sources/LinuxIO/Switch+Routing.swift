@@ -35,13 +35,15 @@ public struct PublishedRange: Hashable, Sendable {
   public var address: IPAddress
   /// Of the first; the others follow.
   public var firstPort: UInt16
+  /// That it leads to, by its number; 0: to the endpoint with the address.
+  public var service: Int
 
   public init(
     protocol: IPProtocol, hostAddress: IPAddress?, hostPorts: ClosedRange<UInt16>, address: IPAddress,
-    firstPort: UInt16
+    firstPort: UInt16, service: Int = 0
   ) {
     (self.protocol, self.hostAddress, self.hostPorts) = (`protocol`, hostAddress, hostPorts)
-    (self.address, self.firstPort) = (address, firstPort)
+    (self.address, self.firstPort, self.service) = (address, firstPort, service)
   }
 }
 
@@ -50,7 +52,7 @@ extension Switch {
   /// Sessions looked at between two bursts.
   static let sessionsPerVisit: UInt32 = 4096
 
-  private func askRouter<Answer>(_ body: @escaping (inout Router) -> Answer) -> Answer {
+  func askRouter<Answer>(_ body: @escaping (inout Router) -> Answer) -> Answer {
     ask(RouterHandOver.routingWorker) { body(&$0.routing!.router.pointee) }
   }
 
@@ -103,11 +105,15 @@ extension Switch {
   }
 
   /// An address of an endpoint. It goes with its port.
-  public func addHost(_ address: IPAddress, mac: MACAddress, port: PortHandle) throws(Errno) {
+  /// - Parameter isElsewhere: the endpoint's own gateway is another host's.
+  public func addHost(
+    _ address: IPAddress, mac: MACAddress, port: PortHandle, isElsewhere: Bool = false
+  ) throws(Errno) {
     let isAdded = ask(RouterHandOver.routingWorker) { worker in
       let network = worker.engine.network(of: port.port)
       guard network != Engine.none else { return true }
-      return worker.routing!.router.pointee.addHost(address.mapped, mac: mac, port: port.port, network: network)
+      return worker.routing!.router.pointee.addHost(
+        address.mapped, mac: mac, port: port.port, network: network, isElsewhere: isElsewhere)
     }
     guard isAdded else { throw Errno(ENOSPC, "tell the router of \(address)") }
   }
@@ -134,7 +140,7 @@ extension Switch {
     let isPublished = askRouter {
       $0.publish(
         protocol: range.protocol.rawValue, hostAddress: range.hostAddress?.mapped ?? 0, hostPorts: range.hostPorts,
-        address: range.address.mapped, firstPort: range.firstPort)
+        address: range.address.mapped, firstPort: range.firstPort, service: range.service)
     }
     guard isPublished else { throw Errno(ENOSPC, "publish ports of \(range.address)") }
   }
@@ -144,7 +150,7 @@ extension Switch {
     _ = askRouter {
       $0.unpublish(
         protocol: range.protocol.rawValue, hostAddress: range.hostAddress?.mapped ?? 0, hostPorts: range.hostPorts,
-        address: range.address.mapped, firstPort: range.firstPort)
+        address: range.address.mapped, firstPort: range.firstPort, service: range.service)
     }
   }
 

@@ -20,6 +20,8 @@ extension StandInDataPlane {
     var isEndpointIndependent: Bool?
     var filtering: DataPlaneFiltering?
     var flushCount = 0
+    var services: [DataPlaneService: DataPlaneServiceOptions] = [:]
+    var answers: Set<Answer> = []
 
     mutating func forget(_ port: DataPlanePort) {
       let gone = hosts.filter { $0.port == port }.map(\.address)
@@ -29,7 +31,10 @@ extension StandInDataPlane {
 
     mutating func closeUplink() {
       for socket in sockets { close(socket) }
-      (sockets, uplink, uplinkPort, publications, neighbours) = ([], nil, nil, [], [:])
+      (sockets, uplink, uplinkPort, neighbours) = ([], nil, nil, [:])
+      // Those at a virtual address stay.
+      let virtual = Set(services.values.compactMap(\.virtualAddress))
+      publications = publications.filter { $0.hostAddress.map(virtual.contains) == true }
     }
   }
 
@@ -95,8 +100,12 @@ extension StandInDataPlane {
 
   func publish(_ publication: DataPlanePublication) throws(ControlError) {
     try step("publish") { state throws(ControlError) in
-      precondition(state.routing.uplink != nil, "there is no uplink")
-      precondition(state.routing.hosts.contains { $0.address == publication.address }, "whose is it?")
+      if let service = publication.service {
+        precondition(state.routing.services[service] != nil, "whose is it?")
+      } else {
+        precondition(state.routing.uplink != nil, "there is no uplink")
+        precondition(state.routing.hosts.contains { $0.address == publication.address }, "whose is it?")
+      }
       precondition(state.routing.publications.insert(publication).inserted, "told twice")
     }
   }

@@ -149,3 +149,12 @@ final class RouterBed {
 }
 
 let outside = (to: RouterBed.uplinkMAC, from: RouterBed.routerMAC)
+
+extension RouterBed {
+  /// Service 1, of network 0.
+  func serve(_ members: [String], virtual address: String? = ServiceTests.virtual) -> Bool {
+    var table: MaglevTable? = MaglevTable(members.map { IPAddress($0)!.mapped })
+    return router.pointee.setService(
+      1, network: 0, virtualAddress: address.map { IPAddress($0)!.mapped } ?? 0, seed: 5, &table)
+  }
+}
