@@ -7,7 +7,7 @@ extension Router {
   static let v1 = Router(
     routes: networkRoutes + portRoutes + overlayRoutes + clusterRoutes + forwardingRoutes + sandboxRoutes
       + endpointRoutes
-      + publicationRoutes + uplinkRoutes + sessionRoutes + daemonRoutes)
+      + publicationRoutes + serviceRoutes + uplinkRoutes + sessionRoutes + daemonRoutes)
 
   private static let networkRoutes: [Route] = [
     Route(.POST, "/v1/networks") { request, service throws(ControlError) in
@@ -145,6 +145,23 @@ extension Router {
       return .done
     },
     Route(.GET, "/v1/publications") { _, service throws(ControlError) in try .json(service.publications()) },
+  ]
+
+  private static let serviceRoutes: [Route] = [
+    Route(.POST, "/v1/services") { request, service throws(ControlError) in
+      try .json(service.createService(request.decoded()), status: .created)
+    },
+    Route(.GET, "/v1/services") { _, service throws(ControlError) in try .json(service.services()) },
+    Route(.GET, "/v1/services/{name}") { request, service throws(ControlError) in
+      try .json(service.service(request.captures[0]))
+    },
+    Route(.PATCH, "/v1/services/{name}") { request, service throws(ControlError) in
+      try .json(service.changeService(request.captures[0], request.decoded()))
+    },
+    Route(.DELETE, "/v1/services/{name}") { request, service throws(ControlError) in
+      try service.removeService(request.captures[0])
+      return .done
+    },
   ]
 
   private static let uplinkRoutes: [Route] = [

@@ -173,6 +173,18 @@ extension ControlClient {
   }
   public func publications() throws(ControlError) -> [Publication] { try get("/v1/publications") }
 
+  public func createService(_ request: ServiceRequest) throws(ControlError) -> Created {
+    try call("POST", "/v1/services", request)
+  }
+  public func services() throws(ControlError) -> [Service] { try get("/v1/services") }
+  public func service(_ name: String) throws(ControlError) -> Service { try get("/v1/services/\(Self.segment(name))") }
+  public func changeService(_ name: String, _ change: ServiceChange) throws(ControlError) -> Service {
+    try call("PATCH", "/v1/services/\(Self.segment(name))", change)
+  }
+  public func removeService(_ name: String) throws(ControlError) {
+    try send("DELETE", "/v1/services/\(Self.segment(name))", body: nil)
+  }
+
   public func setUplink(_ request: UplinkRequest) throws(ControlError) -> Uplink {
     try call("PUT", "/v1/uplink", request)
   }

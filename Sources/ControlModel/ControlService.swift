@@ -56,6 +56,14 @@ public protocol ControlService: Sendable {
   /// Of all endpoints. A range is one.
   func publications() throws(ControlError) -> [Publication]
 
+  /// One name and address for several endpoints.
+  func createService(_ request: ServiceRequest) throws(ControlError) -> Created
+  func services() throws(ControlError) -> [Service]
+  func service(_ name: String) throws(ControlError) -> Service
+  func changeService(_ name: String, _ change: ServiceChange) throws(ControlError) -> Service
+  /// Its flows end.
+  func removeService(_ name: String) throws(ControlError)
+
   /// Sets the way outside, or moves it.
   func setUplink(_ request: UplinkRequest) throws(ControlError) -> Uplink
   /// `notFound` where none is set.

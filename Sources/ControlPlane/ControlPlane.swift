@@ -103,6 +103,15 @@ public final class ControlPlane: ControlService {
     }
   }
 
+  /// Who is on another host answers in a moment; who takes longer is seen by the sweep.
+  func lookForMembers() {
+    for look in 1...Self.arrivalLooks {
+      background.run(after: .milliseconds(look * Self.arrivalIntervalMilliseconds)) {
+        $0.unlessStopped { $0.refreshServices() }
+      }
+    }
+  }
+
   /// Called, on a thread of its own, when a client asked the daemon to stop.
   public func onShutdown(_ handler: @escaping @Sendable () -> Void) { shutdownHandler.withLock { $0 = handler } }
 

@@ -35,6 +35,7 @@ extension Controller {
     }
     (seenAddresses[endpoint.id], followedAddresses[endpoint.id]) = (nil, nil)
     if let network = try store.network(id: endpoint.networkId) { try refreshParent(network) }
+    refreshServices(ofNetwork: endpoint.networkId)
     try forgetPublications(of: endpoint)
     if !endpoint.interface.isEmpty, let sandbox = try store.sandbox(id: endpoint.sandboxId) {
       let namespaces = [host.own, sandbox.namespace]

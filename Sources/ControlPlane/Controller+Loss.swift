@@ -41,6 +41,7 @@ extension Controller {
     watchOverlays()
     watchCluster()
     retryPublications()
+    refreshServices()
     receiveArriving()
     watchNames()
     attempt("look for lost namespaces") { () throws(ControlError) in

@@ -183,6 +183,7 @@ extension Controller {
   }
 
   func checkUnused(_ network: NetworkRecord) throws(ControlError) {
+    try checkServices(of: network)
     let endpoints = try store.endpoints(ofNetwork: network.id)
     if !endpoints.isEmpty {
       let names = try listSandboxes(of: endpoints)
@@ -212,7 +213,7 @@ extension Controller {
     var unused: [String] = []
     for network in try store.networks() {
       guard try store.endpoints(ofNetwork: network.id).isEmpty,
-        try store.interfacePorts(ofNetwork: network.id).isEmpty
+        try store.interfacePorts(ofNetwork: network.id).isEmpty, try store.services(ofNetwork: network.id).isEmpty
       else { continue }
       unused.append(network.name)
     }

@@ -154,6 +154,7 @@ extension Controller {
       new.gatewayMode != .isolated && before.routes(ipv6: false) == after.routes(ipv6: false)
       && before.routes(ipv6: true) == after.routes(ipv6: true)
     if isKept { return }
+    try checkServices(of: old)
     for endpoint in try store.endpoints(ofNetwork: old.id)
     where try !store.publications(ofEndpoint: endpoint.id).isEmpty {
       throw ControlError(
@@ -271,7 +272,10 @@ extension Controller {
   }
 
   /// When the uplink has gone, and with it what the data plane had.
-  func forgetEntries() { for id in raisedPublications.keys { raisedPublications[id]!.entries = [] } }
+  func forgetEntries() {
+    for id in raisedPublications.keys { raisedPublications[id]!.entries = [] }
+    forgetServiceEntries()
+  }
 
   /// After the uplink or its addresses changed. One that cannot be told is tried again.
   func refreshPublications() throws(ControlError) {

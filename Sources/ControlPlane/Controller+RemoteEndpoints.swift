@@ -11,12 +11,24 @@ extension Controller {
 
   func take(_ change: Change<ClusterEndpoint>) {
     switch change {
-    case .added(let endpoint): learn(endpoint)
-    case .gone(let endpoint): forget(endpoint, for: nil)
+    case .added(let endpoint):
+      learn(endpoint)
+      refreshServices(after: endpoint)
+    case .gone(let endpoint):
+      forget(endpoint, for: nil)
+      refreshServices(after: endpoint)
     case .changed(let endpoint, from: let before):
       // In place of what was known, so that nothing is flooded in between.
       learn(endpoint)
       forget(before, for: endpoint)
+      refreshServices(after: endpoint)
+    }
+  }
+
+  /// It may be a member.
+  private func refreshServices(after endpoint: ClusterEndpoint) {
+    if raisedServices.values.contains(where: { $0.network == dataPlaneNetworks[endpoint.network] }) {
+      refreshServices(ofNetwork: endpoint.network)
     }
   }
 

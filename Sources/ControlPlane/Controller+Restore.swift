@@ -20,6 +20,7 @@ extension Controller {
     watchParents()
     watchUplink()
     try restorePublications()
+    try restoreServices()
     attempt("take up sessions again") { () throws(ControlError) in
       let (restored, count) = try dataPlane.restoreSessions()
       if count > 0 { logger.info("\(restored) of \(count) sessions taken up again") }
@@ -40,6 +41,7 @@ extension Controller {
 
   /// Endpoints before their networks and sandboxes, which their records refer to.
   private func rollBackIntents() throws(ControlError) {
+    try rollBackServices()
     for endpoint in try store.endpoints() where endpoint.state != .settled {
       logger.warning("endpoint \(endpoint.id) was cut short: taken away")
       attempt("take endpoint \(endpoint.id) away") { () throws(ControlError) in try removeEndpoint(endpoint) }
@@ -165,6 +167,7 @@ extension Controller {
       }
     }
     dataPlane.removeSessionFile()
+    for service in try store.services() { step { () throws(ControlError) in try removeService(service) } }
     for endpoint in try store.endpoints() { step { () throws(ControlError) in try removeEndpoint(endpoint) } }
     for port in try store.interfacePorts() { step { () throws(ControlError) in try removePort(port) } }
     for network in try store.networks() { step { () throws(ControlError) in try removeNetwork(network) } }

@@ -16,7 +16,8 @@ extension Controller {
       translatesIPv6: options.masquerades && modes.ipv6 != .routed && asksNAT66,
       isOpen: network.gatewayMode == .natUnprotected || network.isRoutedToLAN,
       outbound: [options.hostIPv4, options.hostIPv6].compactMap { $0 },
-      prefixTranslation: try prefixTranslation(of: network))
+      prefixTranslation: try prefixTranslation(of: network),
+      meshAddresses: try store.meshAddresses(ofNetwork: network.id))
   }
 
   /// nil: the network's option names no prefix.

@@ -108,6 +108,7 @@ extension Controller {
     try refreshClaimedSubnets()
     try refreshRoutes()
     try refreshPublications()
+    refreshServices()
   }
 
   /// After the host may have changed. What cannot be told is logged once, and shown.

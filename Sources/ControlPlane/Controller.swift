@@ -54,6 +54,16 @@ final class Controller {
   var membership: Membership?
   /// On the cluster's other hosts: by the network's id, then by the endpoint's.
   var remoteEndpoints: [String: [String: ClusterEndpoint]] = [:]
+  /// By the service's id.
+  var raisedServices: [String: RaisedService] = [:]
+  /// By the service's id: why it is not as asked for.
+  var serviceTroubles: [String: String] = [:]
+  /// By the service's id: members on other hosts that others than the user have told of.
+  var remoteMembers: [String: [RemoteMember]] = [:]
+  /// By the network's id: members on other hosts that the data plane was told of.
+  var hostsElsewhere: [String: [IPAddress: HostElsewhere]] = [:]
+  /// By the network's id: mesh addresses that the data plane was told of.
+  var ownAddresses: [String: Set<IPAddress>] = [:]
   /// The uplink that is asked for; whether it is there, `uplink` tells.
   var uplinkRecord: UplinkRecord?
   var uplink: RaisedUplink?

@@ -31,7 +31,7 @@ public protocol ServicePlane: AnyObject, Sendable {
   func removeService(_ service: DataPlaneService) throws(ControlError)
   /// Of a host that `addHost` told of: its flows end.
   func removeHost(_ address: IPAddress) throws(ControlError)
-  /// Endpoints of the network that ask who has the address are told this MAC address, and the question goes no further; nil: it
-  /// goes everywhere. Goes with the network.
-  func setAnswer(_ address: IPAddress, mac: MACAddress?, in network: DataPlaneNetwork) throws(ControlError)
+  /// An address of the network that is this host's alone, as a mesh address: questions for it are answered wherever they come
+  /// from. nil: no longer. Goes with the network.
+  func setOwnAddress(_ address: IPAddress, mac: MACAddress?, in network: DataPlaneNetwork) throws(ControlError)
 }

@@ -76,6 +76,9 @@ public enum Limits {
   public static let servicesPerPublication = 64
   /// How many ports are tried where the host's is to be chosen and programs of the host have taken some.
   public static let chosenPortAttempts = 256
+  public static let services = 512
+  public static let serviceMembers = MaglevTable.memberCountMax
+  public static let servicePublications = 64
   /// Routes of the host that the data plane is told of.
   public static let routes = 65_536
   /// Next hops whose changes are followed.

@@ -148,6 +148,7 @@ extension Store {
     try write { database in
       let rows = try EndpointAddressRecord.filter(sql: "endpoint_id = ?", arguments: [id]).fetchAll(database)
       _ = try EndpointRecord.deleteOne(database, key: id)
+      try database.execute(sql: "DELETE FROM service_members WHERE endpoint_id = ?", arguments: [id])
       for row in rows {
         guard var subnet = try SubnetRecord.fetchOne(database, key: row.subnetId) else { continue }
         let taken = try Self.takenAddresses(subnet, database)
@@ -157,8 +158,13 @@ extension Store {
     }
   }
 
-  private static func takenAddresses(_ subnet: SubnetRecord, _ database: Database) throws -> Set<IPAddress> {
-    try IPAddress.fetchSet(
-      database, sql: "SELECT address FROM endpoint_addresses WHERE subnet_id = ?", arguments: [subnet.id])
+  /// By endpoints, and by services.
+  static func takenAddresses(_ subnet: SubnetRecord, _ database: Database) throws -> Set<IPAddress> {
+    let sql = """
+      SELECT address FROM endpoint_addresses WHERE subnet_id = :subnet
+      UNION SELECT address FROM service_addresses WHERE subnet_id = :subnet
+      UNION SELECT address FROM mesh_addresses WHERE subnet_id = :subnet
+      """
+    return try IPAddress.fetchSet(database, sql: sql, arguments: ["subnet": subnet.id])
   }
 }

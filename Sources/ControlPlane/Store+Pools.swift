@@ -82,7 +82,17 @@ extension Store {
     """
 
   private static func usedAddresses(ofPool id: String, _ database: Database) throws -> Set<IPAddress> {
-    try IPAddress.fetchSet(database, sql: "SELECT address " + endpointsOfPool, arguments: [id])
+    let services = ["service_addresses", "mesh_addresses"].map {
+      "SELECT address FROM pools JOIN subnets USING (prefix) JOIN \($0) ON subnet_id = subnets.id WHERE pools.id = ?"
+    }
+    let sql = (["SELECT address " + endpointsOfPool] + services).joined(separator: " UNION ")
+    return try IPAddress.fetchSet(database, sql: sql, arguments: [id, id, id])
+  }
+
+  /// Addresses of a subnet that an engine was promised.
+  static func promisedAddresses(_ subnet: SubnetRecord, _ database: Database) throws -> Set<IPAddress> {
+    let sql = "SELECT address FROM pool_addresses JOIN pools ON pools.id = pool_id WHERE prefix = ?"
+    return try IPAddress.fetchSet(database, sql: sql, arguments: [subnet.prefix])
   }
 
   func engineEndpoints(ofPool id: String, with address: IPAddress) throws(ControlError) -> [EndpointRecord] {

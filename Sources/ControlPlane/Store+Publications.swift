@@ -19,17 +19,22 @@ extension Store {
     let filter = "transport = ? AND host_port < ? AND host_port + count > ?"
     return try PublicationRecord.filter(
       sql: filter, arguments: [record.transport.rawValue, first + record.count, first]
-    ).fetchAll(database)
+    ).fetchAll(database) + serviceRivals(of: record, database)
+  }
+
+  /// Refuses what is published already, and an overlay's port.
+  static func refuseRivals(of publication: PublicationRecord, _ database: Database) throws {
+    for rival in try rivals(of: publication, database) where rival.sharesAddress(with: publication) {
+      throw try conflict(publication, rival, database)
+    }
+    try refuseOverlayPort(publication, database)
   }
 
   /// Writes intents in one transaction, and refuses ports that are published already.
   func insert(_ publications: [PublicationRecord]) throws(ControlError) -> [PublicationRecord] {
     try write { database in
       try publications.map { publication in
-        for rival in try Self.rivals(of: publication, database) where rival.sharesAddress(with: publication) {
-          throw try Self.conflict(publication, rival, database)
-        }
-        try Self.refuseOverlayPort(publication, database)
+        try Self.refuseRivals(of: publication, database)
         var publication = publication
         try publication.insert(database)
         return publication
@@ -48,9 +53,13 @@ extension Store {
   private static func conflict(
     _ publication: PublicationRecord, _ rival: PublicationRecord, _ database: Database
   ) throws -> ControlError {
+    let port = max(publication.hostPort ?? 0, rival.hostPort ?? 0)
+    if let service = try ServiceRecord.fetchOne(database, key: rival.endpointId) {
+      return ControlError(
+        .conflict, "port \(port)/\(publication.transport.rawValue) is already in use by service \(service.name)")
+    }
     let sql = "SELECT name FROM networks JOIN endpoints ON network_id = networks.id WHERE endpoints.id = ?"
     let network = try String.fetchOne(database, sql: sql, arguments: [rival.endpointId]) ?? "?"
-    let port = max(publication.hostPort ?? 0, rival.hostPort ?? 0)
     return ControlError(
       .conflict,
       "port \(port)/\(publication.transport.rawValue) is already in use by endpoint \(Identifier.short(rival.endpointId)) of network \(network)"

@@ -60,6 +60,9 @@ final class Store {
     migrator.registerMigration("10: swarms") { database in
       try database.execute(sql: swarmSchema)
     }
+    migrator.registerMigration("11: services") { database in
+      try database.execute(sql: serviceSchema)
+    }
     return migrator
   }
 
@@ -235,7 +238,8 @@ final class Store {
   func erase() throws(ControlError) {
     try write { database in
       for table in [
-        "publications", "uplink", "static_entries", "overlay_peers", "overlays", "interface_ports",
+        "services", "mesh_addresses", "publications", "uplink", "static_entries", "overlay_peers", "overlays",
+        "interface_ports",
         "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks", "pool_addresses", "pools",
         "allocated_vnis", "swarm_nodes", "settings",
       ] {

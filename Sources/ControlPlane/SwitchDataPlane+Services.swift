@@ -35,9 +35,11 @@ extension SwitchDataPlane {
 
   public func removeHost(_ address: IPAddress) throws(ControlError) { fabric.removeHost(address) }
 
-  public func setAnswer(_ address: IPAddress, mac: MACAddress?, in network: DataPlaneNetwork) throws(ControlError) {
+  public func setOwnAddress(
+    _ address: IPAddress, mac: MACAddress?, in network: DataPlaneNetwork
+  ) throws(ControlError) {
     let handle = try handle(network)
-    try controlled { () throws(Errno) in try fabric.setNeighbour(address, mac: mac, in: handle) }
+    try controlled { () throws(Errno) in try fabric.setNeighbour(address, mac: mac, in: handle, isOwn: true) }
   }
 
   /// The number by which the switch knows the service.

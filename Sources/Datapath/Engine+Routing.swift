@@ -19,8 +19,8 @@ public struct GatewayOptions: Sendable, Equatable {
   public var outbound: [IPAddress]
   /// Of its IPv6 subnet, in place of any other translation (RFC 6296).
   public var prefixTranslation: PrefixTranslation?
-  /// Sources of flows to members of services, at most one a family: of the subnet, this host's alone, and the host answers for
-  /// them with the gateway's MAC address.
+  /// Sources of flows to members of services, at most one a family: of the subnet, this host's alone, and answered for with the
+  /// gateway's MAC address.
   public var meshAddresses: [IPAddress]
 
   public init(

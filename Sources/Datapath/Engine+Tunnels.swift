@@ -49,9 +49,10 @@ extension Engine {
   @inlinable
   @inline(never)
   mutating func answer<Output: FrameOutput & ~Copyable>(
-    _ frame: FrameDescriptor, network: Int, into output: inout Output
+    _ frame: FrameDescriptor, network: Int, isFromElsewhere: Bool = false, into output: inout Output
   ) -> Bool {
-    guard case .answered(let answer) = answers.answer(frame, network: UInt32(truncatingIfNeeded: network)) else {
+    let number = UInt32(truncatingIfNeeded: network)
+    guard case .answered(let answer) = answers.answer(frame, network: number, isFromElsewhere: isFromElsewhere) else {
       return false
     }
     output.transmit(answer, to: frame.port, isOnlyCopy: true)

@@ -226,9 +226,8 @@ public struct Engine: ~Copyable {
         floodCounted(frame, network: network, beyond: [], into: &output)
       case .floodSeparated:
         let separation = ports[Int(frame.port)].separation
-        // Another host answers its own.
-        if networks[network].knowsNeighbours && !separation.contains(.remote)
-          && answer(frame, network: network, into: &output)
+        if networks[network].knowsNeighbours
+          && answer(frame, network: network, isFromElsewhere: separation.contains(.remote), into: &output)
         {
           continue
         }

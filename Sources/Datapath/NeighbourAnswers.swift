@@ -41,18 +41,21 @@ public struct NeighbourAnswers: ~Copyable {
   /// - Parameters:
   ///   - frame: with a 10-byte virtio-net header, and `growthMax` bytes of room behind it. Rewritten only where it is answered.
   ///   - network: whose addresses are asked for, as in `neighbours`.
+  ///   - isFromElsewhere: another host's asker, who is answered only for what is this host's own.
   @inlinable
-  public func answer(_ frame: FrameDescriptor, network: UInt32) -> NeighbourAnswer {
+  public func answer(_ frame: FrameDescriptor, network: UInt32, isFromElsewhere: Bool = false) -> NeighbourAnswer {
     let length = Int(frame.length) &- VirtioNetHeader.length
     guard length >= EthernetView.headerLength else { return .notAsked }
     let bytes = UnsafeRawPointer(frame.start + VirtioNetHeader.length)
     // Group addresses alone: all but a few frames are told apart by one bit.
     guard bytes.load(as: UInt8.self) & 1 != 0 else { return .notAsked }
-    return answerGroup(frame, network, length)
+    return answerGroup(frame, network, length, isFromElsewhere)
   }
 
   @usableFromInline
-  func answerGroup(_ frame: FrameDescriptor, _ network: UInt32, _ length: Int) -> NeighbourAnswer {
+  func answerGroup(
+    _ frame: FrameDescriptor, _ network: UInt32, _ length: Int, _ isFromElsewhere: Bool
+  ) -> NeighbourAnswer {
     let memory = frame.start + VirtioNetHeader.length
     let bytes = RawSpan(_unsafeStart: UnsafeRawPointer(memory), byteCount: length)
     let header = VirtioNetHeader(loadingFrom: UnsafeRawPointer(frame.start))
@@ -60,14 +63,15 @@ public struct NeighbourAnswers: ~Copyable {
       let payload = EthernetPayload(ethernet)
     else { return .notAsked }
     switch payload.etherType {
-    case .arp: return answerARP(frame, ethernet.source, payload, network)
-    case .ipv6: return answerSolicitation(frame, ethernet.source, payload, header, network)
+    case .arp: return answerARP(frame, ethernet.source, payload, network, isFromElsewhere)
+    case .ipv6: return answerSolicitation(frame, ethernet.source, payload, header, network, isFromElsewhere)
     default: return .notAsked
     }
   }
 
   private func answerARP(
-    _ frame: FrameDescriptor, _ asker: MACAddress, _ payload: borrowing EthernetPayload, _ network: UInt32
+    _ frame: FrameDescriptor, _ asker: MACAddress, _ payload: borrowing EthernetPayload, _ network: UInt32,
+    _ isFromElsewhere: Bool
   ) -> NeighbourAnswer {
     guard let question = ARPView(payload.bytes), question.operation == .request, question.senderMAC == asker,
       // An announcement (RFC 5227, 2.3).
@@ -75,7 +79,7 @@ public struct NeighbourAnswers: ~Copyable {
     else { return .notAsked }
     let (sender, target) = (question.senderAddress, question.targetAddress)
     guard let neighbour = neighbours.lookup(target.mapped, network: network) else { return .unknown }
-    guard neighbour.address != asker else { return .notAsked }
+    guard neighbour.address != asker, neighbour.isOwn || !isFromElsewhere else { return .notAsked }
     let packet = frame.start + (VirtioNetHeader.length &+ payload.offset)
     finish(frame, to: asker, from: neighbour.address)
     packet.storeField(ARPOperation.reply.rawValue, at: 6)
@@ -88,7 +92,7 @@ public struct NeighbourAnswers: ~Copyable {
 
   private func answerSolicitation(
     _ frame: FrameDescriptor, _ asker: MACAddress, _ payload: borrowing EthernetPayload, _ header: VirtioNetHeader,
-    _ network: UInt32
+    _ network: UInt32, _ isFromElsewhere: Bool
   ) -> NeighbourAnswer {
     guard let packet = IPv6View(payload.bytes), packet.nextHeader == .icmpv6, packet.hopLimit == Self.hopLimit,
       let message = ICMPv6View(packet.payload), message.type == .neighbourSolicitation,
@@ -104,7 +108,7 @@ public struct NeighbourAnswers: ~Copyable {
         : (question.linkLayerAddress ?? asker) == asker && sender != target
     else { return .notAsked }
     guard let neighbour = neighbours.lookup(target.bits, network: network) else { return .unknown }
-    guard neighbour.address != asker else { return .notAsked }
+    guard neighbour.address != asker, neighbour.isOwn || !isFromElsewhere else { return .notAsked }
     let destination = isProbe ? Self.allNodes : sender
     let memory = frame.start + (VirtioNetHeader.length &+ payload.offset)
     finish(frame, to: isProbe ? Self.allNodes.multicastMAC : asker, from: neighbour.address)

@@ -120,9 +120,8 @@ extension Router {
     let packet = passage.packet
     let isError = passage.isFirst && (packet.protocol == .icmp || packet.protocol == .icmpv6) && packet.icmp.isError
     if other == network, isError { return errorFromInside(&passage, network) }
-    // What belongs to no flow of a member's is the host's, which has the address.
-    guard let number else { return toHost(gateways[network]) }
-    guard other == network else {
+    // A mesh address has nothing but the flows of members.
+    guard let number, other == network else {
       answer(passage, .prohibited, network)
       return .drop(.prohibited)
     }

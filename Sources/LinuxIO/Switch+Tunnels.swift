@@ -89,8 +89,11 @@ extension Switch {
 extension Switch {
   /// Who has an address in the network, so that questions for it are answered where they are asked; nil: nobody is known to. Goes
   /// with the network.
-  public func setNeighbour(_ address: IPAddress, mac: MACAddress?, in network: NetworkHandle) throws(Errno) {
-    let neighbour = mac.map { KnownNeighbours.Neighbour(mac: $0) }
+  /// - Parameter isOwn: of this host alone, so that other hosts' questions for it are answered too.
+  public func setNeighbour(
+    _ address: IPAddress, mac: MACAddress?, in network: NetworkHandle, isOwn: Bool = false
+  ) throws(Errno) {
+    let neighbour = mac.map { KnownNeighbours.Neighbour(mac: $0, isOwn: isOwn) }
     let isKnown = askAll { $0.engine.setNeighbour(address.mapped, neighbour, network: network.network) }
     guard isKnown.allSatisfy({ $0 }) else { throw Errno(ENOSPC, "remember who has \(address)") }
   }

@@ -11,9 +11,13 @@ public struct KnownNeighbours: ~Copyable {
     public let mac: UInt64
     /// It forwards for others: what a neighbour advertisement must not get wrong (RFC 4861, 7.2.5).
     public let isRouter: Bool
+    /// Of this host alone: others ask it.
+    public let isOwn: Bool
 
     @inlinable
-    public init(mac: MACAddress, isRouter: Bool = false) { (self.mac, self.isRouter) = (mac.bits, isRouter) }
+    public init(mac: MACAddress, isRouter: Bool = false, isOwn: Bool = false) {
+      (self.mac, self.isRouter, self.isOwn) = (mac.bits, isRouter, isOwn)
+    }
 
     @inlinable public var address: MACAddress { MACAddress(bits: mac) }
   }

@@ -16,6 +16,10 @@ enum Names {
     ((try? client(words).endpoints()) ?? []).map { shortened($0.id) }
   }
 
+  static let services = CompletionKind.custom { words, _, _ in
+    ((try? client(words).services()) ?? []).map(\.name)
+  }
+
   static let attachedInterfaces = CompletionKind.custom { words, _, _ in
     ((try? client(words).ports(network: nil)) ?? []).map(\.interface)
   }

@@ -97,6 +97,22 @@ import Testing
       ])
   }
 
+  @Test func services() throws {
+    var request = ServiceRequest(name: "web", network: "lab")
+    (request.published, request.mode, request.virtualAddresses) = (["8080:80"], "host", ["none"])
+    var change = ServiceChange()
+    (change.addedEndpoints, change.removedEndpoints) = (["a"], ["10.0.0.9"])
+    #expect(try client.createService(request).id == Sample.services[0].id)
+    #expect(try client.services() == Sample.services)
+    #expect(try client.service("a b") == Sample.services[0])
+    #expect(try client.changeService("web", change) == Sample.services[0])
+    try client.removeService("web")
+    #expect(
+      service.calls == [
+        .createService(request), .services, .service("a b"), .changeService("web", change), .removeService("web"),
+      ])
+  }
+
   @Test func overlays() throws {
     var request = OverlayRequest(vni: 42, local: "2001:db8::1")
     (request.port, request.ageingSeconds, request.ttl, request.tos) = (8472, 60, .inherit, .value(8))

@@ -44,6 +44,7 @@ final class Bench {
     end(&controlPlane)
     for port in dataPlane.state.ports.keys { try dataPlane.removePort(port) }
     dataPlane.forgetOverlays()
+    dataPlane.forgetServices()
     for network in dataPlane.state.networks.keys { try dataPlane.removeNetwork(network) }
     if dataPlane.routing.uplink != nil { try dataPlane.lowerUplink() }
     try dataPlane.setRoutes([])
@@ -71,6 +72,8 @@ final class Bench {
     var carriers: [UInt16]
     var remotes: [RemoteOptions]
     var entries: Set<MACAddress>
+    var services: [AskedService]
+    var meshAddresses: [IPAddress]
     var heldDescriptors: Int
   }
 
@@ -90,6 +93,8 @@ final class Bench {
       overlays: try store.overlays(), peers: try store.overlayPeers(),
       carriers: dataPlane.overlay.carriers.values.map(\.port).sorted(), remotes: dataPlane.remotes,
       entries: Set(dataPlane.state.entries.keys),
+      services: try store.services().map { record throws(ControlError) in try store.asked(record) },
+      meshAddresses: try store.meshAddresses(),
       heldDescriptors: self.host.heldDescriptors)
   }
 

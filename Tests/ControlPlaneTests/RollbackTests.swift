@@ -16,6 +16,7 @@ import Wire
     func look() throws -> Bench.Snapshot {
       var snapshot = try bench.snapshot()
       (snapshot.ports, snapshot.routing.uplinkPort) = ([:], nil)
+      snapshot.routing.forgetNumbers()
       return snapshot
     }
     let before = try look()
@@ -192,6 +193,45 @@ import Wire
     #expect(removed == ["underlay", "removePort"])
     let unset = try failEachStep(bench) { try bench.controlPlane.unsetOverlay(network: "web") }
     for step in ["removePort", "lowerCarrier", "configure"] { #expect(unset.contains(step)) }
+  }
+
+  @Test func service() throws {
+    let bench = try Bench()
+    try bench.uplink()
+    try bench.network("web") { $0.ipv6 = true }
+    for name in ["a", "b"] {
+      try bench.sandbox(name)
+      try bench.connect("web", name)
+    }
+    let before = try bench.snapshot()
+    func make() throws { try bench.service("front", "web", ["a"]) { $0.published = ["8080:80", "53/udp"] } }
+    let made = try failEachStep(bench) { try make() }
+    for step in ["setOwnAddress", "setGateway", "addService", "hold", "publish", "setNeighbour"] {
+      #expect(made.contains(step), "\(step)")
+    }
+    var change = ServiceChange()
+    (change.addedEndpoints, change.mode) = (["b"], "host")
+    let changed = try failEachStep(bench) { _ = try bench.controlPlane.changeService("front", change) }
+    for step in ["unpublish", "changeService", "addService", "publish"] { #expect(changed.contains(step), "\(step)") }
+    // As other removals: what a step's failure leaves, the next try finds.
+    var failures = 0
+    for number in 0... {
+      bench.faults.arm(number)
+      do {
+        try bench.controlPlane.removeService("front")
+      } catch {
+        failures += 1
+        bench.faults.arm(nil)
+        #expect(try bench.controlPlane.service("front").detail?.contains("again") == true)
+        try bench.controlPlane.removeService("front")
+      }
+      let isOver = bench.faults.failed == nil && failures <= number
+      bench.faults.arm(nil)
+      #expect(try bench.snapshot() == before, "step \(number)")
+      if isOver { break }
+      try make()
+    }
+    #expect(failures > 10)
   }
 
   @Test func sessionSettings() throws {

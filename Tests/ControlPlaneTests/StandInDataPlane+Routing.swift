@@ -21,7 +21,7 @@ extension StandInDataPlane {
     var filtering: DataPlaneFiltering?
     var flushCount = 0
     var services: [DataPlaneService: DataPlaneServiceOptions] = [:]
-    var answers: Set<Answer> = []
+    var ownAddresses: [IPAddress: MACAddress] = [:]
 
     mutating func forget(_ port: DataPlanePort) {
       let gone = hosts.filter { $0.port == port }.map(\.address)

@@ -3,11 +3,29 @@ import ControlPlane
 import Wire
 
 /// Remembers what it was told, and is strict about the order.
+extension StandInDataPlane.Routing {
+  /// By which services are known: made again, they have others.
+  mutating func forgetNumbers() {
+    let all = Set(services.values)
+    services = [:]
+    for (index, options) in all.sorted(by: { "\($0)" < "\($1)" }).enumerated() {
+      services[DataPlaneService(index: index)] = options
+    }
+    publications = Set(
+      publications.map { publication in
+        var publication = publication
+        publication.service = nil
+        return publication
+      })
+  }
+}
+
 extension StandInDataPlane {
-  struct Answer: Hashable {
-    var address: IPAddress
-    var mac: MACAddress
-    var network: DataPlaneNetwork
+  func forgetServices() {
+    edit { state in
+      (state.routing.services, state.routing.ownAddresses) = ([:], [:])
+      state.routing.publications = state.routing.publications.filter { $0.service == nil }
+    }
   }
 
   func addService(_ options: DataPlaneServiceOptions) throws(ControlError) -> DataPlaneService {
@@ -40,11 +58,10 @@ extension StandInDataPlane {
     }
   }
 
-  func setAnswer(_ address: IPAddress, mac: MACAddress?, in network: DataPlaneNetwork) throws(ControlError) {
-    try step("setAnswer") { state throws(ControlError) in
+  func setOwnAddress(_ address: IPAddress, mac: MACAddress?, in network: DataPlaneNetwork) throws(ControlError) {
+    try step("setOwnAddress") { state throws(ControlError) in
       precondition(state.networks[network] != nil, "no such network")
-      state.routing.answers = state.routing.answers.filter { $0.address != address || $0.network != network }
-      if let mac { state.routing.answers.insert(Answer(address: address, mac: mac, network: network)) }
+      state.routing.ownAddresses[address] = mac
     }
   }
 }

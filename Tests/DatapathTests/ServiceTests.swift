@@ -206,6 +206,24 @@ struct ServiceTests {
     #expect(answer.destination == Self.remote && answer.destinationPort == 4000 && answer.sourcePort == 5353)
   }
 
+  @Test("a member's port that meets one of its flows again begins it anew")
+  func again() {
+    let bed = Self.bed(["10.1.0.2"])
+    let packet = IPPacket.udp(("10.1.0.3", 4000), (Self.virtual, 53), mac: Self.inside2)
+    #expect(bed.send(packet, at: 1).first?.port == 0)
+    // The client's session goes with its port, the member's stays.
+    bed.engine.freePort(1, from: bed.engine.detachPort(1))
+    #expect(bed.router.pointee.sessionCount == 1)
+    bed.engine.addPort(1, to: 0, PortOptions())
+    let isAdded = bed.router.pointee.addHost(
+      IPAddress("10.1.0.3")!.mapped, mac: MACAddress(bits: host(2)), port: 1, network: 0)
+    #expect(isAdded)
+    for _ in 0..<2 { #expect(bed.send(packet, at: 1).first?.port == 0) }
+    #expect(bed.router.pointee.sessionCount <= 3)
+    bed.router.pointee.flushSessions()
+    #expect(bed.router.pointee.sessionCount == 0)
+  }
+
   @Test("nobody outside, and nobody else inside, can send to a mesh address or from it")
   func meshIsOurs() {
     let bed = Self.bed([Self.elsewhere])
@@ -218,14 +236,15 @@ struct ServiceTests {
     // As the client's own, from inside.
     #expect(bed.send(.tcp((Self.remote, 4000), (Self.external, 8080), Self.ack), at: 0).isEmpty)
     // Another's answer.
-    #expect(bed.send(.tcp((Self.elsewhere, 80), (Self.mesh, 4000), Self.ack), at: 0).first?.port == RouterBed.hostPort)
+    #expect(bed.send(.tcp((Self.elsewhere, 80), (Self.mesh, 4000), Self.ack), at: 0).first?.port == 0)
     for source in [Self.mesh, Self.virtual] {
       #expect(bed.send(.udp((source, 4000), (Self.remote, 53)), at: 0).isEmpty)
     }
     #expect(bed.drops(.spoofedSource, at: RouterBed.uplinkPort) == 1)
     #expect(bed.drops(.spoofedSource, at: 0) == 3)
-    // What is left is the host's, which has the address.
-    #expect(bed.send(.udp(("10.1.0.3", 9), (Self.mesh, 9), mac: Self.inside2), at: 1).first?.port == RouterBed.hostPort)
+    // It has nothing of its own.
+    #expect(bed.send(.udp(("10.1.0.3", 9), (Self.mesh, 9), mac: Self.inside2), at: 1).first?.port == 1)
+    #expect(bed.drops(.prohibited, at: 0) == 1 && bed.drops(.prohibited, at: 1) == 1)
   }
 
   @Test("from inside, by the published port of the host, a member elsewhere is reached too")

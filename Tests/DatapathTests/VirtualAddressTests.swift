@@ -100,26 +100,28 @@ struct VirtualAddressTests {
     #expect(IPPacket(bytes: sent[0].bytes).destinationPort == 80)
   }
 
-  @Test(
-    "questions for what the control plane knows are answered at isolated ports too, and left to others at a tunnel's")
+  @Test("questions for a virtual address are answered at isolated ports too; other hosts' for a mesh address alone")
   func asked() {
     let bed = ServiceTests.bed([])
     bed.engine.changePort(0, PortOptions(isIsolated: true))
-    let isKnown = bed.engine.setNeighbour(
-      IPAddress(Self.virtual)!.mapped, KnownNeighbours.Neighbour(mac: MACAddress(bits: RouterBed.gatewayMAC)),
-      network: 0)
-    #expect(isKnown)
-    func ask(_ port: UInt16, from source: UInt64) -> [MemorySwitch.Sent] {
+    for (address, isOwn) in [(Self.virtual, false), (ServiceTests.mesh, true)] {
+      let neighbour = KnownNeighbours.Neighbour(mac: MACAddress(bits: RouterBed.gatewayMAC), isOwn: isOwn)
+      let isKnown = bed.engine.setNeighbour(IPAddress(address)!.mapped, neighbour, network: 0)
+      #expect(isKnown)
+    }
+    func ask(_ address: String, _ port: UInt16, from source: UInt64) -> [MemorySwitch.Sent] {
       let sender = MACAddress(bits: source).bytes
       let question =
         [UInt8](repeating: 0xFF, count: 6) + sender + [8, 6, 0, 1, 8, 0, 6, 4, 0, 1] + sender + [10, 1, 0, 2]
-        + [0, 0, 0, 0, 0, 0] + IPAddress(Self.virtual)!.bytes
+        + [0, 0, 0, 0, 0, 0] + IPAddress(address)!.bytes
       return bed.send(IPPacket(bytes: question), at: port)
     }
-    let answer = ask(0, from: host(1))
+    let answer = ask(Self.virtual, 0, from: host(1))
     #expect(answer.map(\.port) == [0] && answer[0].bytes[20...21] == [0, 2])
     #expect(Array(answer[0].bytes[22..<28]) == MACAddress(bits: RouterBed.gatewayMAC).bytes)
-    #expect(ask(ServiceTests.tunnelPort, from: host(77)).contains { $0.port == RouterBed.hostPort })
+    let tunnel = ServiceTests.tunnelPort
+    #expect(ask(Self.virtual, tunnel, from: host(77)).contains { $0.port == RouterBed.hostPort })
+    #expect(ask(ServiceTests.mesh, tunnel, from: host(77)).map(\.port) == [tunnel])
   }
 
   // MARK: Errors and fragments

@@ -35,6 +35,11 @@ package final class StandInService: ControlService {
     case publish(String, PublishRequest)
     case unpublish(String, PublishRequest)
     case publications
+    case createService(ServiceRequest)
+    case services
+    case service(String)
+    case changeService(String, ServiceChange)
+    case removeService(String)
     case setUplink(UplinkRequest)
     case uplink
     case unsetUplink
