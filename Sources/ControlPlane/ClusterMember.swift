@@ -9,6 +9,7 @@ public protocol ClusterMember: AnyObject, Sendable {
   var hostName: String { get }
   var networks: [ClusterNetwork] { get }
   var hosts: [ClusterHost] { get }
+  var services: [ClusterService] { get }
   var status: ClusterStatus { get }
   var trouble: String? { get }
 
@@ -28,6 +29,15 @@ public protocol ClusterMember: AnyObject, Sendable {
   func claimAddress(
     network: String, endpoint: String, in range: AddressRange, wanted: IPAddress?
   ) throws(ControlError) -> IPAddress
+  func claimVirtualAddress(
+    network: String, service: String, in range: AddressRange, wanted: IPAddress?
+  ) throws(ControlError) -> IPAddress
+  func releaseVirtualAddress(_ address: IPAddress, network: String, service: String) throws(ControlError)
+  func createService(_ service: ClusterService) throws(ControlError)
+  func updateService(
+    _ name: String, network: String, _ edit: (inout ClusterService) throws(ControlError) -> Void
+  ) throws(ControlError)
+  func removeService(_ name: String, network: String) throws(ControlError)
   func releaseSoon(_ addresses: [IPAddress], network: String, endpoint: String)
   func forgetHost(_ name: String) throws(ControlError)
 }
@@ -63,7 +73,7 @@ struct Membership {
   var toldVTEPs: [IPAddress] = []
   /// The others, by name.
   var hosts: [String: ClusterHost] = [:]
-  /// Networks that were made or removed by this host, and are not yet, or still, among the cluster's as it knows them.
+  /// Networks and services that were made or removed by this host, and are not yet, or still, among the cluster's as it knows them.
   var made: Set<String> = []
   var removed: Set<String> = []
   /// By the network's id: why it is not as the cluster has it.

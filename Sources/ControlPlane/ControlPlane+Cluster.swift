@@ -33,9 +33,15 @@ extension ControlPlane: ClusterConsumer {
     try? membership.cluster.leave()
   }
 
-  public func take(_ changes: [ClusterChange]) { unlessStopped { $0.take(changes) } }
+  public func take(_ changes: [ClusterChange]) {
+    unlessStopped { $0.take(changes) }
+    claimMeshAddresses()
+  }
 
-  public func statusChanged(_ status: ClusterStatus) { unlessStopped { $0.watchCluster() } }
+  public func statusChanged(_ status: ClusterStatus) {
+    unlessStopped { $0.watchCluster() }
+    if status == .connected { claimMeshAddresses() }
+  }
 
   private var cluster: (any ClusterMember)? {
     get throws(ControlError) { try locked { controller throws(ControlError) in controller.membership?.cluster } }

@@ -76,7 +76,8 @@ extension Controller {
     let networks = membership.cluster.networks
     let ids = Set(networks.map(\.id))
     self.membership?.made.subtract(ids)
-    self.membership?.removed.formIntersection(ids)
+    let services = membership.cluster.services.compactMap { AskedService($0)?.record.id }
+    self.membership?.removed.formIntersection(ids.union(services))
     attempt("compare networks with the cluster's") { () throws(ControlError) in
       let here = try store.networks().filter(\.isShared)
       for network in here {
@@ -90,11 +91,12 @@ extension Controller {
       for network in networks where !known.contains(network.id) && !membership.removed.contains(network.id) {
         remember(network.id, network.name) { () throws(ControlError) in try adopt(network) }
       }
+      try followServices(of: membership.cluster)
     }
   }
 
   /// Runs what may fail for as long as this host is not as the others are.
-  private func remember(_ id: String, _ name: String, _ body: () throws(ControlError) -> Void) {
+  func remember(_ id: String, _ name: String, _ body: () throws(ControlError) -> Void) {
     let before = membership?.troubles[id]
     do throws(ControlError) {
       try body()
@@ -188,6 +190,7 @@ extension Controller {
       for endpoint in try store.endpoints(ofNetwork: network.id) where endpointPorts[endpoint.id] != nil {
         try tellCluster(of: endpoint, on: network)
       }
+      if let mesh = try meshEndpoint(of: network) { try membership?.cluster.publish(mesh) }
     }
   }
 
@@ -216,25 +219,22 @@ extension Controller {
   ) throws(ControlError) -> (network: String, wishes: [AddressWish])? {
     let network = try settled(try store.network(name))
     guard network.isShared, !network.isEngines else { return nil }
-    guard membership != nil else {
-      throw ControlError(
-        .unsupported,
-        "network \(network.name) is a cluster's, and this host is in none: the section cluster of the configuration says which"
-      )
-    }
+    guard membership != nil else { throw Self.inNoCluster(network) }
     let subnets = try store.subnets(ofNetwork: network.id)
     let plan = try ConnectPlan(request, network: network, subnets: subnets)
     guard plan.isAddressed else { return (network.id, []) }
     var wishes: [AddressWish] = []
     for subnet in subnets {
-      let (pool, wanted) = (subnet.pool, subnet.isIpv6 ? plan.ipv6 : plan.ipv4)
-      if let wanted { try pool.check(wanted, taken: []) }
-      wishes.append(
-        AddressWish(
-          range: AddressRange(subnet: pool.subnet, range: pool.range, reserved: Set(pool.reserved.keys)),
-          wanted: wanted))
+      wishes.append(try AddressWish(in: subnet, wanted: subnet.isIpv6 ? plan.ipv6 : plan.ipv4))
     }
     return (network.id, wishes)
+  }
+
+  static func inNoCluster(_ network: NetworkRecord) -> ControlError {
+    ControlError(
+      .unsupported,
+      "network \(network.name) is a cluster's, and this host is in none: the section cluster of the configuration says which"
+    )
   }
 
   // MARK: View
@@ -253,7 +253,7 @@ extension Controller {
       view.hosts.append(
         ClusterView.Host(
           name: host.name, vteps: host.vteps.map(\.description),
-          endpoints: remoteEndpoints.values.reduce(0) { $0 + $1.values.count { $0.host == host.name } }))
+          endpoints: remoteEndpoints.values.reduce(0) { $0 + $1.values.count { $0.host == host.name && !$0.isMesh } }))
     }
     if let own = view.hosts.firstIndex(where: { $0.name == cluster.hostName }) {
       let shared = Set(try store.networks().filter(\.isShared).map(\.id))

@@ -89,7 +89,7 @@ extension Controller {
           try dataPlane.addForwardingEntry(mac, port: port)
         }
       }
-      guard let names, try network.hasNames else { return }
+      guard let names, !endpoint.isMesh, try network.hasNames else { return }
       names.setEndpoint(
         NamedEndpoint(
           id: endpoint.id, network: network.id, sandbox: "\(endpoint.host) \(endpoint.name)",
@@ -152,6 +152,7 @@ extension Controller {
         guard endpointPorts[endpoint.id] != nil, let seen = try clusterEndpoint(endpoint, on: network) else { continue }
         there.append(seen)
       }
+      if let mesh = try meshEndpoint(of: network) { there.append(mesh) }
     }
     return (there, holders)
   }

@@ -148,18 +148,15 @@ extension Controller {
     rollback.add("give back the mesh addresses of network \(network.name)") { [self] () throws(ControlError) in
       try lowerMesh(of: network)
     }
+    // Of the cluster's networks each host claims one when it knows of the service.
+    if network.isShared { return }
     for subnet in try store.subnets(ofNetwork: network.id) where subnet.gateway != nil {
-      try claimMeshAddress(in: subnet)
+      try store.insertMeshAddress(in: subnet)
     }
     try tellMesh(of: network)
   }
 
-  /// The next free address of the subnet.
-  private func claimMeshAddress(in subnet: SubnetRecord) throws(ControlError) {
-    try store.insertMeshAddress(in: subnet)
-  }
-
-  private func tellMesh(of network: NetworkRecord) throws(ControlError) {
+  func tellMesh(of network: NetworkRecord) throws(ControlError) {
     guard let handle = dataPlaneNetworks[network.id], let mac = network.gatewayMac else { return }
     let addresses = Set(try store.meshAddresses(ofNetwork: network.id))
     for address in addresses where ownAddresses[network.id]?.contains(address) != true {
@@ -183,6 +180,7 @@ extension Controller {
       }
     }
     ownAddresses[network.id] = nil
+    withdrawMesh(of: network, try store.meshAddresses(ofNetwork: network.id))
     try store.deleteMeshAddresses(ofNetwork: network.id)
     try refreshGateway(network)
   }

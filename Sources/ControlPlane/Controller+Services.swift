@@ -6,8 +6,17 @@ extension Controller {
   // MARK: Making
 
   func createService(_ request: ServiceRequest) throws(ControlError) -> Created {
-    let plan = try ServicePlan(request)
     let network = try settled(try store.network(request.network))
+    let (asked, plan) = try draft(request, on: network)
+    try make(asked, on: network) { subnet in plan.wish(in: subnet) }
+    return Created(id: asked.record.id)
+  }
+
+  /// What the request comes to; its virtual addresses are yet to be chosen. Nothing is changed by it.
+  func draft(
+    _ request: ServiceRequest, on network: NetworkRecord
+  ) throws(ControlError) -> (asked: AskedService, plan: ServicePlan) {
+    let plan = try ServicePlan(request)
     try check(plan, of: request.name, on: network)
     let id = Identifier.random()
     let record = ServiceRecord(
@@ -20,21 +29,37 @@ extension Controller {
       addresses: [], members: [])
     asked.members = try members(request.endpoints ?? [], of: record, on: network)
     try checkCount(asked.members)
-    try change { [asked] rollback throws(ControlError) in
+    return (asked, plan)
+  }
+
+  /// - Parameter wish: as of `Store.insert`.
+  func make(
+    _ asked: AskedService, on network: NetworkRecord, wish: (SubnetRecord) throws(ControlError) -> IPAddress??
+  ) throws(ControlError) {
+    let record = asked.record
+    try change { rollback throws(ControlError) in
       try raiseMesh(of: network, &rollback)
-      let written = try store.insert(asked) { subnet in plan.wish(in: subnet) }
-      rollback.add("forget service \(record.name)") { [store] () throws(ControlError) in try store.deleteService(id) }
+      let written = try store.insert(asked, wish: wish)
+      rollback.add("forget service \(record.name)") { [store] () throws(ControlError) in
+        try store.deleteService(record.id)
+      }
       try move(to: written, &rollback)
-      try store.setService(id, state: .settled)
+      try store.setService(record.id, state: .settled)
     }
-    logger.info("service \(record.name) made on network \(network.name)", metadata: ["id": "\(id)"])
-    return Created(id: id)
+    logger.info("service \(record.name) made on network \(network.name)", metadata: ["id": "\(record.id)"])
   }
 
   func changeService(_ name: String, _ change: ServiceChange) throws(ControlError) -> Service {
-    let record = try settledService(name)
+    let old = try store.asked(try settledService(name))
+    let new = try changed(old, by: change)
+    if new != old { try replace(old, by: new) }
+    return try view(new)
+  }
+
+  /// Changes nothing.
+  func changed(_ old: AskedService, by change: ServiceChange) throws(ControlError) -> AskedService {
+    let record = old.record
     guard let network = try store.network(id: record.networkId) else { throw Self.lostNetwork(record) }
-    let old = try store.asked(record)
     var new = old
     if let mode = change.mode { new.record.mode = try ServicePlan.mode(mode) }
     let removed = try change.removedEndpoints.map { names throws(ControlError) in
@@ -48,15 +73,18 @@ extension Controller {
     for member in try members(change.addedEndpoints ?? [], of: record, on: network)
     where !new.members.contains(member) { new.members.append(member) }
     try checkCount(new.members)
-    if new == old { return try view(old) }
-    try self.change { [new] rollback throws(ControlError) in
+    return new
+  }
+
+  func replace(_ old: AskedService, by new: AskedService) throws(ControlError) {
+    let record = new.record
+    try self.change { rollback throws(ControlError) in
       try store.update(new)
       rollback.add("keep service \(record.name) as it was") { [store] () throws(ControlError) in try store.update(old) }
       rollback.add("bring service \(record.name) back") { [self] () throws(ControlError) in try converge(old) }
       try converge(new)
     }
     logger.info("service \(record.name) changed: \(new.members.count) members")
-    return try view(new)
   }
 
   /// What could not be taken away keeps the record, so that a second try finds the rest.

@@ -123,6 +123,14 @@ extension Store {
     }
   }
 
+  /// One that the cluster has given.
+  func insert(_ address: MeshAddressRecord) throws(ControlError) {
+    try write { database in
+      var address = address
+      try address.insert(database, onConflict: .replace)
+    }
+  }
+
   func deleteMeshAddresses(ofNetwork id: String) throws(ControlError) {
     try write { database in
       try database.execute(sql: "DELETE FROM mesh_addresses WHERE network_id = ?", arguments: [id])

@@ -212,6 +212,56 @@ import Wire
     #expect(bench.dataPlane.remotes.map(\.remote) == [ip("192.0.2.2")])
   }
 
+  @Test func servicesAreTheClusters() throws {
+    let bench = try bench()
+    let network = try bench.controlPlane.network("net").id
+    let a = try bench.connect("net", "a")
+    cluster.addHost("h2", "192.0.2.2")
+    let e1 = remote("e1", 9, host: "h2", vtep: "192.0.2.2", on: network)
+    cluster.tell(.added(e1))
+    var request = ServiceRequest(name: "web", network: "net")
+    (request.published, request.endpoints) = (["8080:80"], ["a"])
+    _ = try bench.controlPlane.createService(request)
+    let service = try bench.controlPlane.service("web")
+    let shared = try #require(cluster.services.first)
+    #expect(shared.addresses.map(\.description) == service.virtualAddresses && shared.network == network)
+    #expect(cluster.state.addresses[shared.addresses[0]] == "web")
+    // By which members elsewhere answer.
+    let mesh = try #require(cluster.state.published["mesh-h1"])
+    #expect(mesh.mac != nil && cluster.state.addresses[mesh.addresses[0]] == "mesh-h1" && mesh.vtep == ip("192.0.2.1"))
+    var change = ServiceChange()
+    change.addedEndpoints = ["e1"]
+    #expect(try bench.controlPlane.changeService("web", change).members.map(\.endpoint) == [a.id, "e1"])
+    let known = try #require(cluster.services.first)
+    // Another host has it as well.
+    let (second, other) = (try Bench(), StandInCluster())
+    try second.uplink()
+    try second.controlPlane.join(other, vteps: [ip("192.0.2.1")])
+    other.edit { ($0.networks, $0.services) = (cluster.state.networks, ["web": known]) }
+    other.tell()
+    let same = try second.controlPlane.service("web")
+    #expect(same.id == service.id && same.virtualAddresses == service.virtualAddresses && same.members.count == 2)
+    #expect(other.state.published["mesh-h1"] != nil)
+    // What another host changes and removes.
+    other.edit { $0.services = ["web": shared] }
+    other.tell()
+    #expect(try second.controlPlane.service("web").members.count == 1)
+    other.edit { $0.services = [:] }
+    other.tell()
+    #expect(
+      try second.controlPlane.services().isEmpty && other.state.published.isEmpty && other.state.addresses.isEmpty)
+    let inUse = refusal { try bench.controlPlane.removeNetwork("net") }
+    #expect(inUse?.message.contains("service web") == true)
+    try bench.controlPlane.removeService("web")
+    cluster.tell()
+    #expect(try bench.controlPlane.services().isEmpty && cluster.services.isEmpty)
+    #expect(Set(cluster.state.published.keys) == [a.id] && Array(cluster.state.addresses.values) == [a.id])
+    // A name that is taken, and a failure amid: nothing is left.
+    cluster.edit { $0.services["web"] = shared }
+    #expect(refusal { _ = try bench.controlPlane.createService(request) }?.code == .conflict)
+    #expect(Array(cluster.state.addresses.values) == [a.id])
+  }
+
   @Test func theHostsOwnAddressChanges() throws {
     let bench = try bench()
     let a = try bench.connect("net", "a")

@@ -15,6 +15,7 @@ final class StandInCluster: ClusterMember {
     var published: [String: ClusterEndpoint] = [:]
     var vteps: [IPAddress] = []
     var hosts: [ClusterHost] = []
+    var services: [String: ClusterService] = [:]
     var status = ClusterStatus.connected
     var started: Set<String>?
     weak var consumer: (any ClusterConsumer)?
@@ -29,6 +30,7 @@ final class StandInCluster: ClusterMember {
   let hostName = "h1"
   var networks: [ClusterNetwork] { Array(state.networks.values) }
   var hosts: [ClusterHost] { state.hosts }
+  var services: [ClusterService] { Array(state.services.values) }
   var status: ClusterStatus { state.status }
   var trouble: String? { nil }
 
@@ -108,6 +110,39 @@ final class StandInCluster: ClusterMember {
   func releaseSoon(_ addresses: [IPAddress], network: String, endpoint: String) {
     edit { state in
       for address in addresses where state.addresses[address] == endpoint { state.addresses[address] = nil }
+    }
+  }
+
+  func claimVirtualAddress(
+    network: String, service: String, in range: AddressRange, wanted: IPAddress?
+  ) throws(ControlError) -> IPAddress {
+    try claimAddress(network: network, endpoint: service, in: range, wanted: wanted)
+  }
+
+  func releaseVirtualAddress(_ address: IPAddress, network: String, service: String) throws(ControlError) {
+    releaseSoon([address], network: network, endpoint: service)
+  }
+
+  func createService(_ service: ClusterService) throws(ControlError) {
+    let isTaken = contents.withLock { state in
+      guard state.services[service.name] == nil else { return true }
+      state.services[service.name] = service
+      return false
+    }
+    if isTaken { throw ControlError(.conflict, "another service of the cluster has the name \(service.name)") }
+  }
+
+  func updateService(
+    _ name: String, network: String, _ edit: (inout ClusterService) throws(ControlError) -> Void
+  ) throws(ControlError) {
+    guard var service = state.services[name] else { throw ControlError(.notFound, "no service \(name)") }
+    try edit(&service)
+    self.edit { $0.services[name] = service }
+  }
+
+  func removeService(_ name: String, network: String) throws(ControlError) {
+    edit { state in
+      for address in state.services.removeValue(forKey: name)?.addresses ?? [] { state.addresses[address] = nil }
     }
   }
 

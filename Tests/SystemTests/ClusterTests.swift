@@ -1,4 +1,5 @@
 import ControlModel
+import Foundation
 import Glibc
 import Support
 import Testing
@@ -69,6 +70,75 @@ extension SystemTests {
         try h2.martlet("cluster", "forget", "h3")
         try h2.connect(b, to: "net", ["--ip", all[1]])
         #expect(try a.reaches(all[1]))
+      }
+    }
+
+    /// Whom the service answers as, asked so often.
+    private func answers(_ count: Int, of address: String, from client: Namespace) throws -> [String: Int] {
+      var answers: [String: Int] = [:]
+      for _ in 0..<count {
+        let name = try client.run("curl", "-s", "--max-time", "5", "http://\(address)/")
+        answers[name, default: 0] += 1
+      }
+      return answers
+    }
+
+    @Test("a service is reached at every host, and by its address inside, wherever its members run")
+    func mesh() throws {
+      try withTestbed { testbed in
+        let bed = try ClusterBed(testbed)
+        let client = try bed.outside()
+        for host in bed.hosts { try host.martlet("uplink", "set", "u0") }
+        try bed.makeNetwork(on: bed.hosts[0])
+        var members: [Namespace] = []
+        for (host, label) in zip(bed.hosts, ["a", "b"]) {
+          let member = try host.sandbox(label, on: "net")
+          let directory = "\(testbed.directory)/\(label)"
+          try testbed.run(["mkdir", directory])
+          try label.write(toFile: directory + "/index.html", atomically: true, encoding: .utf8)
+          _ = try member.start("python3", "-m", "http.server", "80", "--directory", directory)
+          try member.waitForSocket("tcp", port: 80)
+          members.append(member)
+        }
+        let inside = try bed.hosts[2].sandbox("c", on: "net")
+        try eventually("h1 knows b") {
+          try bed.hosts[0].attempt([
+            "service", "create", "web", "--network", "net", "--publish", "8080:80", "--endpoint",
+            bed.hosts[0].endpoint(of: members[0], on: "net").id, "--endpoint",
+            bed.hosts[1].endpoint(of: members[1], on: "net").id,
+          ]).status == 0
+        }
+        let virtual = try bed.hosts[0].ask([Service].self, "service", "inspect", "web")[0].virtualAddresses[0]
+        for host in bed.hosts {
+          try eventually("each host has it, and both members") {
+            let services = try host.ask([Service].self, "service", "ls")
+            return services.first?.state == "up" && services.first?.members.allSatisfy { $0.state == "up" } == true
+          }
+        }
+        // Also at the host that has no member.
+        for address in ["192.0.2.1:8080", "192.0.2.2:8080", "192.0.2.3:8080"] {
+          try eventually("\(address) answers") { try client.attempt("curl", "-s", "http://\(address)/").status == 0 }
+          let answers = try answers(40, of: address, from: client)
+          #expect(Set(answers.keys) == ["a", "b"] && answers.values.reduce(0, +) == 40, "\(address): \(answers)")
+        }
+        #expect(try Set(answers(40, of: virtual, from: inside).keys) == ["a", "b"])
+        #expect(try lookUp("web", in: inside) == [virtual])
+        // One that dies takes no new flow, at no host.
+        try bed.hosts[1].disconnect(members[1], from: "net")
+        for host in bed.hosts {
+          try eventually("it is gone") {
+            try host.ask([Service].self, "service", "ls")[0].members.count { $0.state == "up" } == 1
+          }
+        }
+        for address in ["192.0.2.1:8080", "192.0.2.3:8080"] {
+          #expect(try answers(20, of: address, from: client) == ["a": 20])
+        }
+        #expect(try answers(20, of: virtual, from: inside) == ["a": 20])
+        try bed.hosts[2].martlet("service", "rm", "web")
+        for host in bed.hosts {
+          try eventually("it is gone everywhere") { try host.ask([Service].self, "service", "ls").isEmpty }
+        }
+        #expect(try client.attempt("curl", "-s", "--max-time", "5", "http://192.0.2.1:8080/").status == 7)
       }
     }
 

@@ -53,6 +53,14 @@ final class ClusterBed {
     for other in hosts { try eventually("the network is everywhere") { try other.hasNetwork("net") } }
   }
 
+  /// A machine on the hosts' wire that is none of them: 192.0.2.100.
+  func outside() throws -> Namespace {
+    let outside = try wire.testbed.makeNamespace("outside")
+    try wire.batch("link add x0 type veth peer name u0 netns \(outside.name)", "link set x0 master br0 up")
+    try outside.batch("address add 192.0.2.100/24 dev u0", "link set u0 up")
+    return outside
+  }
+
   func waitForHosts(_ count: Int, at host: Daemon) throws {
     try eventually("\(count) hosts are known") {
       let view = try host.cluster
