@@ -16,7 +16,11 @@ extension Controller {
     _ request: ServiceRequest
   ) throws(ControlError) -> (asked: AskedService, wishes: [AddressWish])? {
     let network = try settled(try store.network(request.network))
-    guard network.isShared, !network.isEngines else { return nil }
+    guard network.isShared else { return nil }
+    if network.isEngines {
+      throw ControlError(
+        .unsupported, "network \(network.name) is a swarm's, which gives its addresses: make its services with Docker")
+    }
     guard membership != nil else { throw Self.inNoCluster(network) }
     let (asked, plan) = try draft(request, on: network)
     var wishes: [AddressWish] = []

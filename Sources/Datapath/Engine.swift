@@ -224,14 +224,7 @@ public struct Engine: ~Copyable {
       case .flood:
         if networks[network].knowsNeighbours && answer(frame, network: network, into: &output) { continue }
         floodCounted(frame, network: network, beyond: [], into: &output)
-      case .floodSeparated:
-        let separation = ports[Int(frame.port)].separation
-        if networks[network].knowsNeighbours
-          && answer(frame, network: network, isFromElsewhere: separation.contains(.remote), into: &output)
-        {
-          continue
-        }
-        floodCounted(frame, network: network, beyond: separation, into: &output)
+      case .floodSeparated: floodSeparated(frame, network: network, into: &output)
       case .floodBeside(let port):
         countFlood(of: frame, floodBeside(frame, port, network: network, into: &output), network: network)
       }
@@ -253,6 +246,21 @@ public struct Engine: ~Copyable {
     let bytes = RawSpan(
       _unsafeStart: UnsafeRawPointer(frame.start + headerLength), byteCount: Int(frame.length) &- headerLength)
     return _overrideLifetime(Frame(checked: bytes, port: frame.port), copying: ())
+  }
+
+  /// Apart, so that the code of networks without separated ports stays small.
+  @inlinable
+  @inline(never)
+  mutating func floodSeparated<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, network: Int, into output: inout Output
+  ) {
+    let separation = ports[Int(frame.port)].separation
+    if networks[network].knowsNeighbours
+      && answer(frame, network: network, isFromElsewhere: separation.contains(.remote), into: &output)
+    {
+      return
+    }
+    floodCounted(frame, network: network, beyond: separation, into: &output)
   }
 
   @inlinable
