@@ -59,16 +59,24 @@ extension Engine {
     return true
   }
 
-  /// Tells the sender of a frame that was too long for an overlay how long a packet may be.
+  /// Drops a frame that may be too long, if it is. On an overlay its sender is told how long a packet may be.
+  /// - Returns: false where it is not.
   @inlinable
   @inline(never)
-  mutating func answerTooBig<Output: FrameOutput & ~Copyable>(
+  mutating func dropTooLong<Output: FrameOutput & ~Copyable>(
     _ frame: FrameDescriptor, network: Int, now: UInt32, into output: inout Output
-  ) {
-    guard let answer = tooBigAnswer(frame, network: network, now: now) else { return }
-    countRouted(from: Int(Self.none), to: frame.port)
-    output.transmit(answer, to: frame.port, isOnlyCopy: true)
+  ) -> Bool {
+    guard isTooLong(frame, network: network) else { return false }
+    countDrop(.oversize, at: frame.port)
+    if let answer = tooBigAnswer(frame, network: network, now: now) {
+      countRouted(from: Int(Self.none), to: frame.port)
+      output.transmit(answer, to: frame.port, isOnlyCopy: true)
+    }
+    return true
   }
+
+  @usableFromInline
+  mutating func isTooLong(_ frame: FrameDescriptor, network: Int) -> Bool { networks[network].isTooLong(frame) }
 
   /// The ICMP error, where the frame was; nil: there is none to be sent. IPv4 without DF is answered too, for nobody cuts it on its
   /// way: a sender that learns of the path's MTU does so itself. What came by the tunnel is not: its sender's own VTEP knows better.

@@ -198,6 +198,7 @@ public struct Engine: ~Copyable {
     var view = view(of: network, now: now)
     let counters = portCounters.handle
     let routedMAC = networks[network].routedMAC
+    let lengths = networks[network].lengths
     for frame in frames {
       let base = Int(frame.port) &* PortCounter.count
       let length = Int(frame.length) &- Self.headerLength
@@ -206,10 +207,14 @@ public struct Engine: ~Copyable {
       var verdict = Verdict.drop(.runt)
       if length >= Self.ethernetHeaderLength {
         let header = VirtioNetHeader(loadingFrom: UnsafeRawPointer(frame.start))
+        if lengths.mayBeExceeded(by: UInt32(length), segmentLength: header.segmentSize),
+          dropTooLong(frame, network: network, now: now, into: &output)
+        {
+          continue
+        }
         let parsed = Self.view(frame)
-        if let reason = networks[network].guardFrame(parsed, length: UInt32(length), header) {
+        if let reason = Network.guardFrame(parsed) {
           verdict = .drop(reason)
-          if reason == .oversize { answerTooBig(frame, network: network, now: now, into: &output) }
         } else {
           verdict = policy.decide(parsed, &view)
           if parsed.destination.bits == routedMAC && parsed.isIP {

@@ -104,9 +104,7 @@ public struct Network: ~Copyable {
   @usableFromInline var mtu: UInt32 { didSet { setLengths() } }
   /// Members that are remote VTEPs.
   var remoteCount = 0 { didSet { setLengths() } }
-  /// Bytes of a frame, and of a segment's payload: what is longer may be too long (`isTooLong`).
-  @usableFromInline var lengthMax: UInt32 = 0
-  @usableFromInline var segmentMax: UInt32 = 0
+  @usableFromInline var lengths: FrameLengths
   @usableFromInline var ageingSeconds: UInt32
   /// Of its gateway, whose IP packets are routed; 0: none are.
   @usableFromInline var routedMAC: UInt64 = 0
@@ -134,7 +132,7 @@ public struct Network: ~Copyable {
     sharedMAC = options.sharedMAC.bits
     addresses = options.forwarding.usesAddresses ? .allocate(capacity: 1) : nil
     addresses?.initialize(to: AddressTable(seed: seed))
-    setLengths()
+    lengths = FrameLengths(mtu: UInt32(options.mtu), isTunnelled: false)
   }
 
   deinit {
@@ -146,42 +144,51 @@ public struct Network: ~Copyable {
   }
 
   /// The guard: what no policy has to look at. nil where the frame may pass.
-  /// - Parameters:
-  ///   - length: bytes from the Ethernet header on, at least a header's.
-  ///   - header: the frame's virtio-net header.
   @inlinable
   @inline(__always)
-  func guardFrame(_ frame: borrowing Frame, length: UInt32, _ header: VirtioNetHeader) -> DropReason? {
-    let segmentLength = header.segmentSize
-    if segmentLength == 0 ? length > lengthMax : UInt32(segmentLength) > segmentMax,
-      isTooLong(frame, length: length, header)
-    {
-      return .oversize
-    }
+  static func guardFrame(_ frame: borrowing Frame) -> DropReason? {
     if !frame.source.isValidSource { return .invalidSource }
     if frame.destination.isLinkLocalControl { return .linkLocalControl }
     return nil
   }
 }
 
-// How long a frame may be. A bridge does as the kernel's: any frame may be longer than the MTU by a tag, and of segments only the
-// payload is looked at. Through a tunnel nothing longer than the MTU goes, for it would not fit into the packet outside: only a frame that
-// has a tag may be longer by it, and segments count with their headers.
-extension Network {
-  private mutating func setLengths() {
-    let isTunnelled = remoteCount > 0
-    lengthMax = mtu &+ UInt32(isTunnelled ? EthernetView.headerLength : Self.frameOverhead)
+/// How long a network's frames may be, as far as that is seen at a glance.
+///
+/// A bridge does as the kernel's: any frame may be longer than the MTU by a tag, and of segments only the payload is looked at. Through a
+/// tunnel nothing longer than the MTU goes, for it would not fit into the packet outside: only a frame that has a tag may be longer
+/// by it, and segments count with their headers.
+@frozen
+@usableFromInline
+struct FrameLengths: BitwiseCopyable {
+  /// Bytes of a frame from its Ethernet header on, and of a segment's payload: longer ones are looked at (`Network.isTooLong`).
+  @usableFromInline let frameMax: UInt32
+  @usableFromInline let segmentMax: UInt32
+
+  init(mtu: UInt32, isTunnelled: Bool) {
+    frameMax = mtu &+ UInt32(isTunnelled ? EthernetView.headerLength : Network.frameOverhead)
     // Each of a tunnel's is looked at, with its headers.
     segmentMax = isTunnelled ? 0 : mtu
   }
 
-  /// Of a frame beyond `lengthMax` or `segmentMax`.
-  @usableFromInline
-  func isTooLong(_ frame: borrowing Frame, length: UInt32, _ header: VirtioNetHeader) -> Bool {
+  /// - Parameter segmentLength: the virtio-net header's gso_size: payload of each segment; 0 where the frame is one segment.
+  @inlinable
+  @inline(__always)
+  func mayBeExceeded(by length: UInt32, segmentLength: UInt16) -> Bool {
+    segmentLength == 0 ? length > frameMax : UInt32(segmentLength) > segmentMax
+  }
+}
+
+extension Network {
+  private mutating func setLengths() { lengths = FrameLengths(mtu: mtu, isTunnelled: remoteCount > 0) }
+
+  /// Of a frame beyond `lengths`, of at least an Ethernet header.
+  func isTooLong(_ frame: FrameDescriptor) -> Bool {
     guard remoteCount > 0 else { return true }
-    let inner = frame.bytes.withUnsafeBytes { InnerHeaders($0.baseAddress!, length: Int(length)) }
-    var end = Int(length)
-    if header.segmentSize > 0 {
+    let header = VirtioNetHeader(loadingFrom: UnsafeRawPointer(frame.start))
+    var end = Int(frame.length) &- VirtioNetHeader.length
+    let inner = InnerHeaders(UnsafeRawPointer(frame.start + VirtioNetHeader.length), length: end)
+    if header.segmentation != .none {
       guard header.fits(inner) else { return UInt32(header.segmentSize) > mtu }
       end = min(end, header.payloadOffset(in: inner) &+ Int(header.segmentSize))
     }
