@@ -7,6 +7,8 @@ import Wire
 // each of the same size. The receiver's kernel walks its stack once and cuts the payloads apart at the socket, so programs
 // see the datagrams as they were sent.
 //
+// A datagram that has crossed a wire has a complete checksum: where that is right it is made a partial one again (`leaveChecksum`).
+//
 // Only frames whose checksum is still to be completed can join (their bytes need not be summed again), whose headers differ
 // in nothing but length, identification and checksum, without options, extension headers, tags or fragments. The order within
 // a flow is kept: whoever gathers must write what it has of a port before it writes to that port a frame that did not join.
@@ -128,5 +130,50 @@ public struct UDPFlow: BitwiseCopyable {
       flags: .needsChecksum, segmentation: .udp, headerLength: transportOffset + 8, segmentSize: payloadLength,
       checksumStart: transportOffset, checksumOffset: 6
     ).store(to: first.start)
+  }
+}
+
+extension UDPFlow {
+  /// Bytes of a payload whose checksum `leaveChecksum` looks at. What summing costs is then little beside what a write of its own does.
+  static let leftPayloadBytesMax: UInt16 = 256
+
+  /// Makes a small datagram's complete checksum a partial one, where both it and the IP header's are right and the datagram can be joined
+  /// with others; the frame is else left alone. What comes of a checksum that is completed again is the one that was there.
+  /// - Parameter frame: with a virtio-net header that leaves nothing undone.
+  public static func leaveChecksum(_ frame: FrameDescriptor) {
+    frame.start.storeBytes(of: VirtioNetHeader.Flags.needsChecksum.rawValue, as: UInt8.self)
+    guard let flow = UDPFlow(frame), flow.payloadLength <= leftPayloadBytesMax,
+      let pseudoHeader = flow.pseudoHeaderOfRightChecksum(frame)
+    else { return VirtioNetHeader().store(to: frame.start) }
+    let field = Engine.headerLength &+ Int(flow.transportOffset) &+ UDPView.checksumOffset
+    frame.start.storeBytes(of: pseudoHeader.bigEndian, toByteOffset: field, as: UInt16.self)
+    VirtioNetHeader(
+      flags: .needsChecksum, checksumStart: flow.transportOffset, checksumOffset: UInt16(UDPView.checksumOffset)
+    ).store(to: frame.start)
+  }
+
+  /// The partial checksum in place of the complete one; nil where that is wrong, or there is none.
+  private func pseudoHeaderOfRightChecksum(_ frame: FrameDescriptor) -> UInt16? {
+    let bytes = RawSpan(
+      _unsafeStart: UnsafeRawPointer(frame.start + (Engine.headerLength &+ Engine.ethernetHeaderLength)),
+      byteCount: Int(frame.length) &- Engine.headerLength &- Engine.ethernetHeaderLength)
+    let datagram = bytes.extracting(droppingFirst: Int(transportOffset) &- Engine.ethernetHeaderLength)
+    let length = datagram.byteCount
+    guard UDPView(datagram)?.checksum != 0 else { return nil }
+    let pseudoHeader: InternetChecksum
+    if let packet = IPv4View(bytes) {
+      guard packet.totalLength == bytes.byteCount, packet.isChecksumValid else { return nil }
+      pseudoHeader = InternetChecksum(
+        source: packet.source, destination: packet.destination, protocol: .udp, length: length)
+    } else if let packet = IPv6View(bytes) {
+      guard packet.payload.byteCount == length else { return nil }
+      pseudoHeader = InternetChecksum(
+        source: packet.source, destination: packet.destination, protocol: .udp, length: length)
+    } else {
+      return nil
+    }
+    var sum = pseudoHeader
+    sum.add(datagram)
+    return sum.value == 0 ? pseudoHeader.partial : nil
   }
 }

@@ -129,6 +129,26 @@ extension SystemTests {
       }
     }
 
+    @Test("small datagrams that come one by one are gathered on their way to the container", arguments: [false, true])
+    func gathered(inIPv6: Bool) throws {
+      try withOverlay(.martlet, offloads: false) { bed in
+        let (from, to) = (bed.containers[0], bed.containers[1])
+        let target = inIPv6 ? OverlayBed.containers[1].ipv6 : OverlayBed.containers[1].ipv4
+        try verifyDatagrams(5_000, from: from, to: to, at: target, longest: 300)
+        let load = try Binaries.path("martlet-load")
+        _ = try to.start(load, "sink", "7003", "--seconds", "60")
+        try to.waitForSocket("udp", port: 7003)
+        let (frames, datagrams) = (try to.link().statistics.rx.packets, try to.counters())
+        try from.run(load, "flood", target, "7003", "--payload", "18", "--seconds", "1")
+        let arrived = try to.counters()
+        let name = inIPv6 ? "Udp6InDatagrams" : "UdpInDatagrams"
+        let count = arrived[name]! - datagrams[name]!
+        let written = Int(try to.link().statistics.rx.packets - frames)
+        #expect(count > 1_000 && written < count / 2)
+        #expect(arrived["UdpInCsumErrors"] == 0 && arrived["Udp6InCsumErrors"] == 0)
+      }
+    }
+
     @Test("jumbo frames", arguments: OverlayBed.Peer.allCases)
     func jumbo(peer: OverlayBed.Peer) throws {
       try withOverlay(peer, mtu: 9000) { bed in
