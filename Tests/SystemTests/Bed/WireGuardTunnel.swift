@@ -49,7 +49,11 @@ struct WireGuardTunnel {
       _ = try? program.end()
       unlink("/var/run/wireguard/\(name).sock")
     }
-    try eventually("wireguard-go made \(name)") { try host.attempt("wg", "show", name).status == 0 }
+    // wg(8) must not ask earlier: it removes a socket that nobody listens to yet.
+    try eventually("wireguard-go made \(name)") {
+      guard program.isRunning else { throw Failure("wireguard-go ended: \(program.complaintSoFar)") }
+      return try host.run("ss", "--no-header", "--unix", "--listening").contains("/wireguard/\(name).sock")
+    }
   }
 
   /// Bytes that the host has sent by it, encrypted.
