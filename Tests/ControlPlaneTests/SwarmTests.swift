@@ -65,6 +65,8 @@ import Wire
     try bench.restart()
     #expect(try allocate(bench) == 4096 && allocate(bench, 2) == 4098)
     for _ in 1...2 { try bench.controlPlane.freeNetwork(id: Self.ids[0]) }
+    try bench.controlPlane.freeNetwork(id: Self.ids[2])
+    #expect(try allocate(bench, 2) == 4096)
     #expect(try allocate(bench, 0, [Self.vniKey: "5000"]) == 5000 && allocate(bench) == 5000)
     try bench.controlPlane.freeNetwork(id: "never-heard-of")
   }
@@ -205,7 +207,8 @@ import Wire
 
   private func member(_ cluster: StandInCluster) throws -> Bench {
     let bench = try bench()
-    try bench.controlPlane.join(cluster, vteps: [IPAddress("2001:db8::1")!])
+    bench.host.addUplink("eth1", index: 8, "198.51.100.1/24")
+    try bench.controlPlane.join(cluster, vteps: [IPAddress("198.51.100.1")!])
     return bench
   }
 
@@ -226,11 +229,11 @@ import Wire
     let cluster = StandInCluster()
     let bench = try member(cluster)
     try bench.controlPlane.nodeCame("192.0.2.2", isOwn: false)
-    cluster.addHost("h2", "2001:db8::2")
+    cluster.addHost("h2", "198.51.100.2")
     try create(bench)
     try bench.controlPlane.nodeCame("192.0.2.3", isOwn: false)
     let overlay = try #require(try overlay(bench))
-    #expect(overlay.local == "2001:db8::1" && overlay.peers == ["2001:db8::2"])
+    #expect(overlay.local == "198.51.100.1" && overlay.peers == ["198.51.100.2"])
     try connect(bench)
     #expect(cluster.state.published.values.map(\.network) == [Self.ids[0]])
   }

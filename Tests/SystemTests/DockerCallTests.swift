@@ -12,30 +12,16 @@ extension SystemTests.Docker {
       "--publish", "8084:80", DockerEngine.image, "true",
     ]
 
-    /// A way to say what becomes of the next calls: `pluginproxy.py` at the driver's place.
-    private struct Proxy {
-      let program: Program
-      let plan: String
-
-      func plan(_ words: String) throws { try words.write(toFile: plan, atomically: true, encoding: .utf8) }
-
-      /// Whether the plan is still to be carried out.
-      var isPlanned: Bool { access(plan, F_OK) == 0 }
-
-      func withdraw() { unlink(plan) }
-    }
-
-    private func withProxy(_ docker: DockerBed, _ body: (Proxy) throws -> Void) throws {
+    private func withProxy(_ docker: DockerBed, _ body: (CallProxy) throws -> Void) throws {
       let daemon = docker.daemon
       let (place, directory) = (daemon.dockerPlugin, docker.testbed.directory)
       try daemon.end(by: SIGTERM)
       daemon.dockerPlugin = directory + "/driver"
       try daemon.start()
-      let words = Script.words("pluginproxy.py") + [place, daemon.dockerPlugin, directory + "/plan"]
-      let program = try docker.testbed.start(docker.engine.wrapper + words)
-      try eventually("the proxy is ready: \(program.complaintSoFar)") { program.outputSoFar.hasPrefix("ready\n") }
-      try body(Proxy(program: program, plan: directory + "/plan"))
-      program.stop()
+      let proxy = CallProxy(docker.engine, at: place, driver: daemon.dockerPlugin, directory: directory)
+      try proxy.start()
+      try body(proxy)
+      proxy.stop()
       try daemon.end(by: SIGTERM)
       daemon.dockerPlugin = place
       try daemon.start()
@@ -43,7 +29,7 @@ extension SystemTests.Docker {
 
     /// Goes through the calls of a `docker run`, the first of them, the second, until it has no more; returns how many there were.
     private func atEachCall(
-      _ docker: DockerBed, _ proxy: Proxy, plan: (Int) throws -> String, mend: (Program) throws -> Void
+      _ docker: DockerBed, _ proxy: CallProxy, plan: (Int) throws -> String, mend: (Program) throws -> Void
     ) throws -> Int {
       for number in 1... {
         try proxy.plan(plan(number))
@@ -55,8 +41,7 @@ extension SystemTests.Docker {
         }
         try mend(run)
         _ = try docker.engine.attempt(["rm", "--force", "short"])
-        let calls = proxy.program.outputSoFar.split(separator: "\n").suffix(12)
-        try eventually("only what runs has an endpoint after call \(number): \(calls)") {
+        try eventually("only what runs has an endpoint after call \(number): \(proxy.calls)") {
           try Set(docker.endpoints().map(\.id)) == docker.endpointsOfEngine()
             && docker.publications().allSatisfy { $0.published.hostPort != 8084 }
         }
@@ -104,7 +89,7 @@ extension SystemTests.Docker {
             try docker.engine.start()
             _ = try docker.engine.attempt(["rm", "--force", "short"])
             let again = try docker.engine.attempt(Self.words)
-            #expect(again.status == 0, "\(again.complaint) \(proxy.program.complaintSoFar)")
+            #expect(again.status == 0, "\(again.complaint) \(proxy.complaint)")
           }
           #expect(calls >= 6)
         }

@@ -1,5 +1,6 @@
 import ControlModel
 import Glibc
+import Support
 import Testing
 
 extension SystemTests {
@@ -62,6 +63,30 @@ extension SystemTests {
         // What was given back is handed out again.
         try bed.network("again", "--subnet", "10.92.0.0/24")
         #expect(bed.manager.daemon.log.split(separator: "VNI 4096 handed out").count == 3)
+      }
+    }
+
+    @Test(
+      "where the hosts are a cluster, that has the VNI, and tells who is where",
+      .enabled(if: EtcdServer.isThere, "needs etcd, which tools/test unpacks"))
+    func inCluster() throws {
+      try withSwarm(isCluster: true) { bed in
+        let etcd = try #require(bed.etcd)
+        try bed.network("lab", "--subnet", "10.91.0.0/24")
+        try bed.service("web", on: "lab", replicas: 4)
+        let networks = try bed.nodes.flatMap { try $0.networks() }
+        let vni = try #require(networks.first?.overlay?.vni)
+        #expect(networks.map(\.overlay?.vni) == [vni, vni] && Set(networks.map(\.id)).count == 1)
+        #expect(try etcd.control("get", "/martlet/claims/vnis/\(vni)").contains(networks[0].id))
+        for node in bed.nodes {
+          try eventually("each host is told where the other's tasks are") {
+            try node.daemon.forwardingEntries(networks[0].name).count { $0.static && $0.port.kind == "vtep" } == 2
+          }
+        }
+        try expectTogether(bed, "web")
+        try bed.clear()
+        #expect(try etcd.control("get", "--prefix", "/martlet/claims/").isEmpty)
+        #expect(try etcd.control("get", "--prefix", "/martlet/state/endpoints/").isEmpty)
       }
     }
 

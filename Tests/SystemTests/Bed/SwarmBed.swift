@@ -1,6 +1,7 @@
 import ControlModel
 import FoundationEssentials
 import Glibc
+import Support
 
 /// Two hosts on one wire, each with martletd and with a dockerd that finds it by the managed plugin. The dockerds are a swarm, and the
 /// first one is its manager.
@@ -44,11 +45,16 @@ final class SwarmBed {
   let nodes: [Node]
   var manager: Node { nodes[0] }
   var worker: Node { nodes[1] }
-  private let plugin: String
+  /// nil: the daemons are in no cluster.
+  let etcd: EtcdServer?
 
-  /// - Parameter isProxied: `pluginproxy.py` stands before each daemon.
-  init(_ testbed: Testbed, isProxied: Bool = false) throws {
-    plugin = testbed.directory + "/plugin"
+  /// - Parameters:
+  ///   - isProxied: `pluginproxy.py` stands before each daemon.
+  ///   - isCluster: the daemons are a cluster, with an etcd.
+  init(_ testbed: Testbed, isProxied: Bool = false, isCluster: Bool = false) throws {
+    let etcd = try isCluster ? Self.startEtcd(testbed) : nil
+    self.etcd = etcd
+    let plugin = testbed.directory + "/plugin"
     let tool = #filePath.split(separator: "/").dropLast(4).map { "/" + $0 }.joined() + "/tools/docker-plugin"
     try testbed.run([tool, "--busybox", DockerEngine.peers + "/bin/busybox", plugin])
     nodes = try Self.addresses.enumerated().map { index, address in
@@ -58,8 +64,9 @@ final class SwarmBed {
       testbed.atEnd { engine.takeDown() }
       daemon.wrapper = engine.wrapper
       let socket = directory + "/swarm.sock"
-      try daemon.configure("docker-swarm: \(socket)")
-      let proxy = isProxied ? CallProxy(engine, driver: socket, directory: directory) : nil
+      try daemon.configure(["docker-swarm: \(socket)"] + Self.clusterSection(etcd, host: index + 1))
+      let proxy =
+        isProxied ? CallProxy(engine, at: directory + "/proxy.sock", driver: socket, directory: directory) : nil
       return Node(
         daemon: daemon, engine: engine, address: address, socket: proxy?.socket ?? socket, proxy: proxy)
     }
@@ -68,6 +75,7 @@ final class SwarmBed {
     for (host, address) in zip(hosts, Self.addresses) {
       try host.batch("address add \(address)/24 dev \(Self.wire)", "link set \(Self.wire) up")
     }
+    if let etcd { try Self.connect(etcd, hosts) }
     for node in nodes {
       try node.daemon.start()
       try node.proxy?.start()
@@ -81,6 +89,38 @@ final class SwarmBed {
     // A node that is silent for three of these is down.
     try docker("swarm", "init", "--advertise-addr", manager.address, "--dispatcher-heartbeat", "1s")
     try join()
+  }
+
+  // MARK: The cluster
+
+  private static let etcdAddress = "10.99.0.1"
+
+  private static func startEtcd(_ testbed: Testbed) throws -> EtcdServer {
+    let place = try TestNamespace()
+    try place.ip("address", "add", etcdAddress + "/32", "dev", "lo")
+    let etcd = try EtcdServer(in: place, address: etcdAddress)
+    testbed.atEnd { etcd.kill() }
+    try etcd.start()
+    return etcd
+  }
+
+  /// By a wire for each host.
+  private static func connect(_ etcd: EtcdServer, _ hosts: [Namespace]) throws {
+    for (number, host) in zip(1..., hosts) {
+      let (near, far) = ("10.99.\(number).1", "10.99.\(number).2")
+      try etcd.namespace.ip("link", "add", "m\(number)", "type", "veth", "peer", "name", "m0", "netns", host.name)
+      try etcd.namespace.ip("address", "add", near + "/30", "dev", "m\(number)")
+      try etcd.namespace.ip("link", "set", "m\(number)", "up")
+      try host.batch("address add \(far)/30 dev m0", "link set m0 up", "route add \(etcdAddress) via \(near)")
+    }
+  }
+
+  private static func clusterSection(_ etcd: EtcdServer?, host number: Int) -> [String] {
+    guard let etcd else { return [] }
+    return [
+      "cluster:", "  endpoints: \(etcd.endpoint)", "  host-name: h\(number)", "  vtep: \(addresses[number - 1])",
+      "  lease-seconds: 2",
+    ]
   }
 
   // MARK: The swarm
@@ -161,9 +201,11 @@ final class SwarmBed {
 }
 
 /// A test with a swarm. Nothing of it may be left when it ends.
-func withSwarm(isProxied: Bool = false, _ body: (SwarmBed) throws -> Void) throws {
+func withSwarm(
+  isProxied: Bool = false, isCluster: Bool = false, _ body: (SwarmBed) throws -> Void
+) throws {
   try withTestbed { testbed in
-    let bed = try SwarmBed(testbed, isProxied: isProxied)
+    let bed = try SwarmBed(testbed, isProxied: isProxied, isCluster: isCluster)
     do {
       try body(bed)
       try bed.clear()
@@ -174,31 +216,4 @@ func withSwarm(isProxied: Bool = false, _ body: (SwarmBed) throws -> Void) throw
       throw Failure("\(error)\n\(logs.joined(separator: "\n"))")
     }
   }
-}
-
-/// A way to say what becomes of the next calls: `pluginproxy.py` at the driver's place.
-final class CallProxy {
-  let socket: String
-  private let (engine, driver, plan): (DockerEngine, String, String)
-  private var program: Program?
-
-  init(_ engine: DockerEngine, driver: String, directory: String) {
-    (self.engine, self.driver) = (engine, driver)
-    (socket, plan) = (directory + "/proxy.sock", directory + "/plan")
-  }
-
-  func start() throws {
-    let words = Script.words("pluginproxy.py") + [socket, driver, plan]
-    let program = try engine.namespace.testbed.start(engine.wrapper + words)
-    self.program = program
-    try eventually("the proxy is ready: \(program.complaintSoFar)") { program.outputSoFar.hasPrefix("ready\n") }
-  }
-
-  func plan(_ words: String) throws { try words.write(toFile: plan, atomically: true, encoding: .utf8) }
-
-  /// Whether the plan is still to be carried out.
-  var isPlanned: Bool { access(plan, F_OK) == 0 }
-
-  /// The last ones, for people.
-  var calls: String { (program?.outputSoFar ?? "").split(separator: "\n").suffix(12).joined(separator: " ") }
 }
