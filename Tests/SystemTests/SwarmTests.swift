@@ -138,58 +138,45 @@ extension SystemTests {
       }
     }
 
-    /// Of a task's start: CreateNetwork, CreateEndpoint, Join, ProgramExternalConnectivity; of its end:
-    /// RevokeExternalConnectivity, Leave, DeleteEndpoint, DeleteNetwork.
-    private static let calls = 1...4
+    /// Calls of a task's start, and those of its end.
+    private static let starts = ["CreateNetwork", "CreateEndpoint", "Join", "ProgramExternalConnectivity"]
+    private static let ends = ["RevokeExternalConnectivity", "Leave", "DeleteEndpoint", "DeleteNetwork"]
 
-    @Test("dockerd or martletd of a node is killed at each call: the task runs all the same, and leaves nothing")
+    @Test("dockerd, then martletd of a node is killed at each call: the task runs all the same, and leaves nothing")
     func killedAtCalls() throws {
       try withSwarm(isProxied: true) { bed in
         let (proxy, engine, daemon) = (try #require(bed.worker.proxy), bed.worker.engine, bed.worker.daemon)
+        func plan(_ moment: String, _ call: String, _ victim: pid_t?) throws {
+          try proxy.plan("\(moment) NetworkDriver.\(call) \(try #require(victim))")
+        }
+        func expectCarriedOut(_ call: String) throws {
+          try eventually("\(call) comes: \(proxy.calls)") { !proxy.isPlanned }
+        }
         let worker = try bed.docker("node", "ls", "--filter", "role=worker", "--quiet")
         try bed.network("lab", "--subnet", "10.91.0.0/24")
-        /// A task's whole life, with what becomes of a call of its start, and of one of its end.
-        func live(start: () throws -> Void, mendStart: () throws -> Void, end: () throws -> Void) throws {
-          try start()
+        for (start, end) in zip(Self.starts, Self.ends) {
+          try plan("before", start, engine.pid)
           try bed.start("web", on: "lab", replicas: 1, "--constraint", "node.id==" + worker)
-          try eventually("the call of a start comes: \(proxy.calls)") { !proxy.isPlanned }
-          try mendStart()
+          try expectCarriedOut(start)
+          try engine.end(by: 0)
+          // What CreateEndpoint has written, and nobody heard of, waits two minutes for its container.
+          try plan(start == "CreateEndpoint" ? "before" : "amid", start, daemon.pid)
+          try engine.start()
+          try expectCarriedOut(start)
+          try daemon.end(by: 0)
+          try daemon.start()
           try bed.waitForTasks(1, of: "web")
           let task = try #require(try bed.worker.tasks().first)
           #expect(try task.namespace.reaches("10.91.0.1", count: 1))
-          try end()
+
+          try plan("amid", end, daemon.pid)
           try bed.docker("service", "rm", "web")
-        }
-        func expectNothing() throws {
+          try expectCarriedOut(end)
+          try daemon.end(by: 0)
+          try daemon.start()
           try eventually("nothing is left: \((try? bed.worker.traces()) ?? []) after \(proxy.calls)") {
             try bed.worker.traces().isEmpty
           }
-        }
-        for number in Self.calls {
-          try live {
-            try proxy.plan("before \(number) \(try #require(engine.pid))")
-          } mendStart: {
-            try engine.end(by: 0)
-            try engine.start()
-          } end: {
-          }
-          try expectNothing()
-        }
-        for number in Self.calls {
-          // What CreateEndpoint has written, and nobody heard of, waits two minutes for its container.
-          let moment = number == 2 ? "before" : "amid"
-          try live {
-            try proxy.plan("\(moment) \(number) \(try #require(daemon.pid))")
-          } mendStart: {
-            try daemon.end(by: 0)
-            try daemon.start()
-          } end: {
-            try proxy.plan("amid \(number) \(try #require(daemon.pid))")
-          }
-          try eventually("the call of an end comes: \(proxy.calls)") { !proxy.isPlanned }
-          try daemon.end(by: 0)
-          try daemon.start()
-          try expectNothing()
         }
       }
     }

@@ -5,11 +5,13 @@
 Prints `ready`, then a line for each call: its method. PLAN is a file that the test puts there (at once, by rename) and that goes
 when it is carried out; without it calls and answers pass as they are:
 
-    before NUMBER PID   kills the process as the NUMBERth call comes, which the driver then never sees
-    amid NUMBER PID     kills it while the driver works on that call
-    after NUMBER PID    kills it when the driver has answered, and nobody hears of the answer
+    before CALL PID     kills the process as that call comes, which the driver then never sees
+    amid CALL PID       kills it while the driver works on that call
+    after CALL PID      kills it when the driver has answered, and nobody hears of the answer
     refuse              answers each call by 503, at which dockerd gives up as it does after its 15 s with a driver that is away;
                         stays until the test takes it away
+
+CALL is a number, counted from when the plan came, or a method: the first call of it.
 """
 
 import os
@@ -41,8 +43,9 @@ def serve(client, driver, plan):
     try:
         with client:
             while request := message(client):
-                print(request.split(b" ")[1].decode().removeprefix("/"), flush=True)
-                moment, pid = due(plan)
+                method = request.split(b" ")[1].decode().removeprefix("/")
+                print(method, flush=True)
+                moment, pid = due(plan, method)
                 if moment == "refuse":
                     client.sendall(b"HTTP/1.1 503 Away\r\nContent-Length: 4\r\n\r\naway")
                     continue
@@ -85,21 +88,22 @@ def message(connection):
     return head + b"\r\n\r\n" + body
 
 
-def due(plan):
+def due(plan, method):
     """What the plan says of this call: (moment, process), or (None, None)."""
     with lock:
         try:
             with open(plan, encoding="ascii") as file:
-                moment, *numbers = file.read().split()
+                moment, *rest = file.read().split()
         except FileNotFoundError:
             return None, None
         if moment == "refuse":
             return moment, None
-        number, pid = map(int, numbers)
-        if number > 1:
+        call, pid = rest[0], int(rest[1])
+        if call.isdecimal() and int(call) > 1:
             with open(plan + ".next", "w", encoding="ascii") as file:
-                file.write(f"{moment} {number - 1} {pid}")
+                file.write(f"{moment} {int(call) - 1} {pid}")
             os.rename(plan + ".next", plan)
+        if call not in ("1", method):
             return None, None
         os.unlink(plan)
         return moment, pid
