@@ -28,4 +28,6 @@ public protocol HostPorts: AnyObject, Sendable {
   func hold(_ ports: HeldPorts) throws(ControlError)
   /// That they are not held is no error.
   func release(_ ports: HeldPorts) throws(ControlError)
+  /// Of all that was relayed so far. May be asked from any thread.
+  var relayed: RelayMeasurements { get }
 }

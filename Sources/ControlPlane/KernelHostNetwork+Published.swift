@@ -26,6 +26,14 @@ extension KernelHostNetwork {
     relay.withLock { $0 }?.close(RelayedPorts(ports))
   }
 
+  public var relayed: RelayMeasurements {
+    guard let statistics = relay.withLock({ $0 })?.statistics else { return RelayMeasurements() }
+    return RelayMeasurements(
+      connections: statistics.connections, clients: statistics.clients, acceptedConnections: statistics.accepted,
+      resetConnections: statistics.refusedByTarget + statistics.timedOut + statistics.reset,
+      datagrams: statistics.datagrams, droppedDatagrams: statistics.datagramsDropped)
+  }
+
   private func refusal(_ error: RelayError, of ports: HeldPorts) throws(ControlError) -> ControlError {
     switch error {
     case .portInUse(let port):

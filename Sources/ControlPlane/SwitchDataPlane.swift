@@ -155,33 +155,20 @@ public final class SwitchDataPlane: DataPlane {
     return counters(handle)
   }
 
-  func counters(_ handle: PortHandle) -> Counters {
-    var counters = Counters(
-      rxFrames: fabric[handle, .rxFrames], rxBytes: fabric[handle, .rxBytes], txFrames: fabric[handle, .txFrames],
-      txBytes: fabric[handle, .txBytes])
-    for reason in DropReason.allCases {
-      let count = fabric.drops(handle, reason)
-      if count > 0 { counters.drops[reason.name] = count }
-    }
-    return counters
-  }
+  func counters(_ handle: PortHandle) -> Counters { Counters(fabric.counters(of: handle)[...]) }
 
   public func counters(_ network: DataPlaneNetwork) -> DataPlaneNetworkCounters {
     guard let handle = try? handle(network) else {
       return DataPlaneNetworkCounters(total: Counters(), floodedCopies: 0, fdbEntries: 0)
     }
-    var total = Counters(
-      rxFrames: fabric.gone(handle, .rxFrames), rxBytes: fabric.gone(handle, .rxBytes),
-      txFrames: fabric.gone(handle, .txFrames), txBytes: fabric.gone(handle, .txBytes))
-    for reason in DropReason.allCases {
-      let count = fabric.gone(handle, .drops, reason)
-      if count > 0 { total.drops[reason.name] = count }
-    }
+    let counters = fabric.counters(of: handle)
+    var total = Counters(counters[NetworkCounter.gone.rawValue...])
     let ports = state.withLock { state in state.ports.filter { $0.value.network == network }.map(\.key) }
-    for port in ports { total.add(counters(port)) }
+    for port in ports { total.add(self.counters(port)) }
     return DataPlaneNetworkCounters(
-      total: total, floodedCopies: fabric[handle, .floodedCopies], routedOut: fabric[handle, .routedOut],
-      routedIn: fabric[handle, .routedIn], fdbEntries: fabric.forwardingEntryCount(handle))
+      total: total, floodedCopies: counters[NetworkCounter.floodedCopies.rawValue],
+      routedOut: counters[NetworkCounter.routedOut.rawValue], routedIn: counters[NetworkCounter.routedIn.rawValue],
+      fdbEntries: fabric.forwardingEntryCount(handle))
   }
 
   // MARK: Handles
@@ -202,7 +189,7 @@ public final class SwitchDataPlane: DataPlane {
 }
 
 extension Counters {
-  fileprivate mutating func add(_ other: Counters) {
+  mutating func add(_ other: Counters) {
     rxFrames += other.rxFrames
     rxBytes += other.rxBytes
     txFrames += other.txFrames

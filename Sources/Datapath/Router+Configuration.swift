@@ -283,6 +283,13 @@ extension Router {
 
   public var sessionCount: Int { sessions.count }
 
+  public var sessionCounts: SessionCounts { sessions.counts }
+
+  public var sessionCapacity: Int { sessions.capacity }
+
+  /// Sessions that went before their time, to make room.
+  public var sessionEvictions: UInt64 { sessions.evictions }
+
   /// Sessions that one endpoint may have.
   public mutating func setSessionLimit(perEndpoint limit: Int) { sessions.ownerLimit = limit }
 

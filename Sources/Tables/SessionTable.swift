@@ -41,6 +41,7 @@ public struct SessionTable: ~Copyable {
 
   public let capacity: Int
   public private(set) var count = 0
+  public private(set) var counts = SessionCounts()
   /// Sessions that one owner may have.
   public var ownerLimit: Int
   /// Sessions that went to make room.
@@ -143,6 +144,7 @@ public struct SessionTable: ~Copyable {
     appendToOwner(index)
     ranking.increment(new.owner)
     count += 1
+    counts.add(1, protocol: new.protocol)
     return index
   }
 
@@ -155,6 +157,7 @@ public struct SessionTable: ~Copyable {
     ranking.decrement(session.pointee.owner)
     mappings.release(session.pointee.mapping)
     count -= 1
+    counts.add(-1, protocol: session.pointee.protocol)
     session.pointee = Session()
     session.pointee.nextInside = free
     free = index

@@ -148,5 +148,24 @@ final class StandInDataPlane: DataPlane {
     DataPlaneNetworkCounters(total: Counters(), floodedCopies: 0, fdbEntries: 0)
   }
 
+  /// Each port as `counters` has it; a network's total is one frame more than its ports', of those that have gone.
+  func measure() -> DataPlaneMeasurements {
+    let state = state
+    var measured = DataPlaneMeasurements(sessions: SessionMeasurements(byProtocol: ["tcp": 1], limit: 2, evictions: 3))
+    for (network, _) in state.networks {
+      measured.networks[network] = DataPlaneNetworkCounters(
+        total: Counters(rxFrames: 1), floodedCopies: 4, routedOut: 5, routedIn: 6, fdbEntries: 7)
+    }
+    let places = state.ports.mapValues(\.network).merging(state.overlay.remotes.mapValues(\.network)) { $1 }
+    for (port, network) in places {
+      measured.ports[port] = counters(port)
+      measured.networks[network]?.total.rxFrames += counters(port).rxFrames
+    }
+    for port in [state.routing.uplinkPort].compactMap({ $0 }) + state.overlay.carriers.keys {
+      measured.ports[port] = counters(port)
+    }
+    return measured
+  }
+
   func onPortLost(_ handler: @escaping @Sendable (DataPlanePort) -> Void) { lostHandler.withLock { $0 = handler } }
 }

@@ -123,6 +123,8 @@ extension StandInHostNetwork {
     }
   }
 
+  var relayed: RelayMeasurements { RelayMeasurements(connections: 8) }
+
   func release(_ ports: HeldPorts) throws(ControlError) {
     _ = try step("release") { state throws(ControlError) in state.uplink.held.remove(ports) }
   }

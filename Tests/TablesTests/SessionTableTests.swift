@@ -92,6 +92,26 @@ struct SessionTableTests {
     #expect(table.count(owner: 0) == 1)
   }
 
+  @Test("sessions are counted by protocol, whichever way they end")
+  func counts() {
+    var table = SessionTable(capacity: 5, ownerCapacity: 1, seed: 1)
+    // IANA, "Assigned Internet Protocol Numbers": TCP, UDP, ICMP, ICMPv6, SCTP.
+    for (number, protocolNumber) in ([6, 17, 1, 58, 132] as [UInt8]).enumerated() {
+      var session = Self.session(number)
+      session.protocol = protocolNumber
+      #expect(table.insert(session, mapping: 0, timer: .udp, now: UInt32(number)) != 0)
+    }
+    let counts = table.counts
+    #expect(counts.tcp == 1 && counts.udp == 1 && counts.icmp == 2 && counts.other == 1 && counts.total == table.count)
+    // The oldest, of TCP, makes room.
+    var session = Self.session(9)
+    session.protocol = 17
+    #expect(table.insert(session, mapping: 0, timer: .udp, now: 9) != 0)
+    #expect(table.counts.tcp == 0 && table.counts.udp == 2 && table.counts.total == 5)
+    table.removeAll(owner: 0)
+    #expect(table.counts == SessionCounts())
+  }
+
   @Test("an owner at its limit loses its own")
   func ownerLimit() {
     var table = SessionTable(capacity: 10, ownerCapacity: 2, seed: 1)
