@@ -83,7 +83,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     deadline?.cancel()
     let (responder, body) = (responder, body)
     let answer = worker.runIfActive(eventLoop: context.eventLoop) {
-      responder.answer(head.method, head.uri, body: body)
+      responder.answer(head, body: body)
     }
     let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
     answer.whenComplete { result in

@@ -6,7 +6,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Serves what a `Responder` answers as HTTP/1.1 on a Unix socket.
+/// Serves what a `Responder` answers as HTTP/1.1 on a Unix socket, or over TCP.
 ///
 /// One event loop thread moves bytes; `threads` more call the responder, in the order the requests came, as those calls block. One
 /// connection's requests are answered one after the other. `start` and `stop` may come from any thread but those: a responder
@@ -42,6 +42,16 @@ public final class HTTPServer: Sendable {
   public func start(inherited descriptor: Int32, name: String) throws(ControlError) {
     try checkIsNew()
     try serve(ListeningSocket(inherited: descriptor), name: name)
+  }
+
+  /// Listens at an IP address of the caller's namespace, over TCP, and returns. `0.0.0.0` is every one of IPv4, `::` of both families.
+  /// - Parameter port: 0: one that is free.
+  /// - Returns: the port. `conflict` where it is in use, or the address is not the host's.
+  public func start(address: String, port: Int) throws(ControlError) -> Int {
+    try checkIsNew()
+    let (socket, port) = try ListeningSocket.tcp(address: address, port: port)
+    try serve(socket, name: "\(address) port \(port)")
+    return port
   }
 
   private func checkIsNew() throws(ControlError) {

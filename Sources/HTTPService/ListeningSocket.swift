@@ -1,17 +1,17 @@
 import ControlModel
 import Glibc
 
-/// A Unix socket that listens, and the file that names it. Nobody can connect before its mode is set: the kernel refuses
+/// A socket that listens; of a Unix socket, the file that names it. Nobody can connect before its mode is set: the kernel refuses
 /// connections to a socket that is bound but does not listen yet, and the mode is set between the two.
 struct ListeningSocket: Sendable {
   /// Read and write for owner and group: who may connect is who may command the switch (unix(7)).
   private static let mode: mode_t = 0o660
   /// Connections that wait to be accepted.
-  private static let backlog: Int32 = 128
+  static let backlog: Int32 = 128
 
   /// Whoever takes it over (NIO) closes it.
   let descriptor: Int32
-  /// nil: somebody else's, who keeps it.
+  /// nil: it has none, or it is somebody else's, who keeps it.
   private let file: File?
 
   /// Device and inode tell our file from another's that took its place.
@@ -91,7 +91,7 @@ struct ListeningSocket: Sendable {
     }
   }
 
-  private static func failure(_ what: String, _ code: Int32) -> ControlError {
+  static func failure(_ what: String, _ code: Int32) -> ControlError {
     ControlError(.system, "\(what): \(String(cString: strerror(code)))")
   }
 }

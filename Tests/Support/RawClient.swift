@@ -7,11 +7,31 @@ package final class RawClient {
   private let descriptor: Int32
 
   package init(_ path: String) throws {
-    descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-    var patience = timeval(tv_sec: 10, tv_usec: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    descriptor = Self.socket(AF_UNIX)
     let refused = try UnixSocketAddress(path: path).connect(descriptor)
     guard refused == 0 else { throw ControlError(.system, String(cString: strerror(refused))) }
+  }
+
+  /// Over TCP, to an IP address.
+  package init(address: String, port: Int) throws {
+    var hints = addrinfo()
+    (hints.ai_flags, hints.ai_socktype) = (AI_NUMERICHOST, Int32(SOCK_STREAM.rawValue))
+    var places: UnsafeMutablePointer<addrinfo>?
+    guard getaddrinfo(address, String(port), &hints, &places) == 0, let place = places?.pointee else {
+      throw ControlError(.invalid, "\(address) is no address")
+    }
+    defer { freeaddrinfo(places) }
+    descriptor = Self.socket(place.ai_family)
+    guard connect(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: place.ai_addr), place.ai_addrlen) == 0 else {
+      throw ControlError(.system, String(cString: strerror(errno)))
+    }
+  }
+
+  private static func socket(_ family: Int32) -> Int32 {
+    let descriptor = Glibc.socket(family, Int32(SOCK_STREAM.rawValue), 0)
+    var patience = timeval(tv_sec: 10, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    return descriptor
   }
 
   deinit { close(descriptor) }
