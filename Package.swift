@@ -109,6 +109,7 @@ let package = Package(
     library(
       "DockerDriver",
       ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")]),
+    library("Metrics", ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")]),
     library("ControlClient", ["ControlModel", "CLinux"]),
 
     // Container engines' plugins: small, and started for each container.
@@ -119,8 +120,8 @@ let package = Package(
     executable(
       "martletd",
       [
-        "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "ControlModel", "LinuxIO", "SystemCalls",
-        "Wire", arguments, logging,
+        "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "Metrics", "ControlModel", "LinuxIO",
+        "SystemCalls", "Wire", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
     executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
@@ -151,11 +152,12 @@ let package = Package(
       "ControlPlaneTests",
       ["ControlPlane", "Cluster", "ControlModel", "DNS", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
     tests("ControlAPITests", ["ControlAPI", "HTTPService", "ControlClient", "ControlModel"]),
+    tests("MetricsTests", ["Metrics", "HTTPService", "ControlModel", logging]),
     tests("DockerDriverTests", ["DockerDriver", "HTTPService", "ControlModel", logging]),
     tests("CNITests", ["CNI", "ControlModel", "Wire"], resources: [.copy("Recorded")]),
     tests("NetavarkTests", ["CNI", "ControlModel", "Netavark"], resources: [.copy("Recorded")]),
     tests("CommandTests", ["martlet", "ControlAPI", "ControlModel", logging]),
-    tests("DaemonTests", ["martletd", "ControlModel", logging]),
+    tests("DaemonTests", ["martletd", "ControlModel", "Wire", logging]),
     tests("LoadTests", ["martlet-load"]),
     tests("SystemTests", ["ControlModel"], resources: [.copy("Programs")]),
     tests("TidyTests", []),

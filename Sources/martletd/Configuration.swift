@@ -30,6 +30,7 @@ struct Configuration: Equatable {
   private(set) var dockerPlugin = DockerPlugin.whereItCanBe
   /// Where the managed plugin of a swarm's nodes finds the driver; nil: nowhere.
   private(set) var dockerSwarm: String?
+  private(set) var metrics = MetricsPlace.off
   /// nil: a single host.
   private(set) var cluster: ClusterSection?
 
@@ -97,22 +98,19 @@ struct Configuration: Equatable {
         throw ControlError(.invalid, "\(origin): no such segmentation \(value): there are \(known)")
       }
       tunnelSegmentation = segmentation
-    case "docker-plugin": dockerPlugin = isOff(value) ? .off : .path(try Self.socketPath(value, origin))
-    case "docker-swarm": dockerSwarm = isOff(value) ? nil : try Self.socketPath(value, origin)
+    case "docker-plugin": dockerPlugin = Self.isOff(value) ? .off : .path(try Self.socketPath(value, origin))
+    case "docker-swarm": dockerSwarm = Self.isOff(value) ? nil : try Self.socketPath(value, origin)
     case Self.clusterKey: throw ControlError(.invalid, "\(origin): a section of `key: value` lines is needed")
-    case "metrics":
-      guard isOff(value) else {
-        throw ControlError(.unsupported, "\(origin): the metrics endpoint is not built yet: leave it out, or say off")
-      }
+    case "metrics": metrics = try MetricsPlace(value, origin)
     default:
       throw ControlError(.invalid, "\(origin): no key \(key): there are \(Self.keys.joined(separator: ", "))")
     }
   }
 
   /// YAML reads `off` as a truth value, and some write it as one.
-  private func isOff(_ value: String) -> Bool { value == "off" || value == "false" }
+  static func isOff(_ value: String) -> Bool { value == "off" || value == "false" }
 
-  private static func socketPath(_ value: String, _ origin: String) throws(ControlError) -> String {
+  static func socketPath(_ value: String, _ origin: String) throws(ControlError) -> String {
     guard value.utf8.count <= UnixSocketAddress.pathBytesMax else {
       throw ControlError(.invalid, "\(origin): a socket's path has at most \(UnixSocketAddress.pathBytesMax) bytes")
     }
@@ -211,6 +209,7 @@ extension Configuration: CustomStringConvertible {
     tunnel-segmentation: \(tunnelSegmentation.rawValue)
     \(dockerPluginLine)
     docker-swarm: \(dockerSwarm ?? "off")
+    metrics: \(metrics)
     \(cluster.map { "\($0)\n" } ?? "")
     """
   }

@@ -48,6 +48,8 @@ struct Daemon {
     defer { docker?.stop() }
     let swarm = try DockerPlugin.startForSwarm(configuration.dockerSwarm, driver: controlPlane, logger: logger)
     defer { swarm?.stop() }
+    let metrics = try configuration.metrics.start(controlPlane, logger)
+    defer { metrics?.stop() }
     let server = ControlServer(service: controlPlane, logger: logger)
     let path = try start(server, sockets.take(.control))
     logger.info("serving \(path)", metadata: ["workers": "\(configuration.workers)"])
@@ -67,6 +69,7 @@ struct Daemon {
     server.stop()
     docker?.stop()
     swarm?.stop()
+    metrics?.stop()
     controlPlane.stop()
   }
 

@@ -37,11 +37,14 @@ import Glibc
       valueName: "path"))
   var dockerPlugin: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Where metrics are served to Prometheus: ADDRESS:PORT, IPv6 in brackets, a Unix socket's path, or off. (default: off)",
+      valueName: "place"))
+  var metrics: String?
+
   @Flag(help: "Checks the configuration, says what it comes to, and ends.")
   var checkConfig = false
-
-  // Named in the contract, not built yet: refused with a reason, unless off.
-  @Option(help: .hidden) var metrics: String?
 
   func run() throws {
     do throws(ControlError) {

@@ -2,6 +2,7 @@ import ControlModel
 import Glibc
 import Logging
 import Testing
+import Wire
 
 @testable import martletd
 
@@ -69,6 +70,16 @@ import Testing
     #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
   }
 
+  @Test(arguments: [
+    ("off", MetricsPlace.off), ("/run/m.sock", .socket(path: "/run/m.sock")),
+    ("unix:/run/m.sock", .socket(path: "/run/m.sock")), ("0.0.0.0:80", .tcp(IPAddress("0.0.0.0")!, port: 80)),
+    ("\"[::1]:9100\"", .tcp(IPAddress("::1")!, port: 9100)),
+  ]) func readsWhereMetricsAre(text: String, place: MetricsPlace) throws {
+    let configuration = try read("socket: /tmp/a.sock\nmetrics: \(text)\n")
+    #expect(configuration.metrics == place)
+    #expect(try read(configuration.description) == configuration)
+  }
+
   @Test(arguments: ["", "# nothing\n", "---\n"]) func anEmptyFileChangesNothing(text: String) throws {
     #expect(try read(text) == Configuration())
   }
@@ -87,8 +98,12 @@ import Testing
     ("state-dir: [a, b]", "martlet.yaml:1: a plain"), ("- a\n- b\n", "a mapping"), ("a: b: c", "martlet.yaml"),
     ("state-dir: \"open", "martlet.yaml"), ("workers: 1\nworkers: 2\n", "martlet.yaml"),
     ("socket: /" + String(repeating: "x", count: 200), "107"), ("log-level: loud", "no log level loud"),
-    ("metrics: 127.0.0.1:9100", "not built yet"), ("docker-plugin: on", "absolute path"),
     ("docker-swarm: global", "absolute path"),
+    ("metrics: on", "an address and a port"), ("metrics: 127.0.0.1", "an address and a port"),
+    ("metrics: localhost:9100", "an address and a port"), ("metrics: \"::1:9100\"", "an address and a port"),
+    ("metrics: 127.0.0.1:0", "from 1 to 65535"), ("metrics: 127.0.0.1:x", "from 1 to 65535"),
+    ("metrics: [::1]:9100", "martlet.yaml"), ("metrics: unix:metrics", "absolute path"),
+    ("metrics: /" + String(repeating: "x", count: 200), "107"), ("docker-plugin: on", "absolute path"),
     ("docker-plugin: /" + String(repeating: "x", count: 200), "107"),
   ]) func refuses(text: String, reason: String) {
     do {

@@ -54,11 +54,12 @@ enum TidyRules {
     "HTTPService": ["ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"],
     "ControlAPI": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
     "DockerDriver": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
+    "Metrics": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
     "ControlClient": ["ControlModel", "CLinux"],
     "CNI": ["ControlModel", "Netlink", "SystemCalls", "Wire"],
     "Netavark": ["CNI", "ControlModel", "Wire"],
     "martletd": [
-      "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "ControlModel", "LinuxIO",
+      "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "Metrics", "ControlModel", "LinuxIO",
       "SystemCalls", "CLinux", "Wire", "ArgumentParser", "Logging", "Yams",
     ],
     "martlet": ["ControlClient", "ControlModel", "SystemCalls", "CLinux", "ArgumentParser"],

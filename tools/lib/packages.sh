@@ -3,7 +3,7 @@
 packages="pkg-config liburing-dev libmnl-dev libbpf-dev libldns-dev linux-libc-dev libsqlite3-dev
   iproute2 util-linux procps python3 iperf3 iputils-ping
   ethtool nftables iptables tcpdump wireguard-tools wireguard-go socat jq curl bind9-dnsutils traceroute dnsmasq-base busybox netbase
-  dpkg-dev man-db openssl
+  dpkg-dev man-db openssl python3-prometheus-client
   libdevmapper1.02.1 libseccomp2 libgpgme11 libsubid4 libglib2.0-0 golang-go golang-github-appc-cni-dev"
 
 # What the system tests want of container engines, unpacked: installed, it would start a dockerd, say, and take the machine's
