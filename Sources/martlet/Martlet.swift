@@ -12,8 +12,8 @@ import Glibc
     subcommands: [
       NetworkCommand.self, SandboxCommand.self, EndpointCommand.self, PortCommand.self, ForwardingCommand.self,
       UplinkCommand.self, OverlayCommand.self, ClusterCommand.self, PublishCommand.self, UnpublishCommand.self,
-      ServicesCommand.self, SessionCommand.self, StatisticsCommand.self, BenchCommand.self, DoctorCommand.self,
-      ShutdownCommand.self, VersionCommand.self,
+      ServicesCommand.self, SessionCommand.self, StatisticsCommand.self, TopCommand.self, BenchCommand.self,
+      DoctorCommand.self, ShutdownCommand.self, VersionCommand.self,
     ])
 
   @OptionGroup(title: "Global options") var global: GlobalOptions
