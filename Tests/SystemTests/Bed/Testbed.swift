@@ -49,6 +49,8 @@ final class Testbed {
 
   func takeDown() {
     for ending in endings.reversed() { ending() }
+    // What they hold may hold the testbed, and goes with them.
+    endings = []
     for program in programs { program.stop() }
     for daemon in daemons { daemon.takeDown() }
     // What a daemon that failed has left.
