@@ -63,6 +63,8 @@ public final class ControlPlane: ControlService {
       background.run(after: .seconds(0)) { $0.unlessStopped { $0.portLost(port) } }
     }
     host.onChange { events.changed($0) }
+    // What was told before there was anybody to hear it.
+    events.changed(.configuration)
     dataPlane.onNeighbourNeeded { events.needed($0) }
     background.run(after: .milliseconds(Self.sweepIntervalMilliseconds)) { $0.sweep() }
   }

@@ -66,13 +66,14 @@ extension KernelHostNetwork {
 
   /// From now on, with the neighbours of this link.
   func watch(neighboursOf link: Int32) throws(ControlError) {
-    guard let handler = changeHandler.withLock({ $0 }) else { return }
     let namespace = try open(own)
     try monitor.withLock { monitor throws(ControlError) in
       if let monitor { return monitor.watchNeighbours(ofLinks: [link]) }
       monitor = try controlled { () throws(Errno) in
-        try NetworkMonitor(in: namespace, neighbourLinks: [link]) { event in
-          if let change = HostChange(event) { handler(change) }
+        try NetworkMonitor(in: namespace, neighbourLinks: [link]) { [weak self] event in
+          // At a start the uplink is there before its handler is.
+          guard let change = HostChange(event), let handler = self?.changeHandler.withLock({ $0 }) else { return }
+          handler(change)
         }
       }
     }
