@@ -62,6 +62,8 @@ public struct OverlayRequest: Codable, Sendable, Equatable {
   public var learning: Bool?
   /// Only by an interface that encrypts: WireGuard's. Absent: by any.
   public var encrypted: Bool?
+  /// Whether frames with VLAN tags are carried (RFC 7348, 6.1). Absent: they are.
+  public var innerVLAN: Bool?
 
   public init(vni: Int, local: String) { (self.vni, self.local) = (vni, local) }
 
@@ -69,6 +71,7 @@ public struct OverlayRequest: Codable, Sendable, Equatable {
     case vni, local, port
     case ageingSeconds = "ageing_s"
     case ttl, tos, learning, encrypted
+    case innerVLAN = "inner_vlan"
   }
 }
 
@@ -87,6 +90,8 @@ public struct Overlay: Codable, Sendable, Equatable {
   public var learning: Bool
   /// It goes by an interface that encrypts, or not at all.
   public var encrypted: Bool
+  /// Frames with VLAN tags are carried.
+  public var innerVLAN: Bool
   /// Addresses of the hosts that have part, this one not among them.
   public var peers: [String]
   /// up; down: nothing passes, `detail` says why; missing: no interface has the local address, the overlay waits for it.
@@ -101,12 +106,13 @@ public struct Overlay: Codable, Sendable, Equatable {
 
   public init(
     network: String, vni: Int, local: String, port: Int, ageingSeconds: Int, mtu: Int, ttl: OuterField, tos: OuterField,
-    learning: Bool, encrypted: Bool = false, peers: [String], state: String, detail: String? = nil,
+    learning: Bool, encrypted: Bool = false, innerVLAN: Bool = true, peers: [String], state: String,
+    detail: String? = nil,
     interface: String? = nil, notice: String? = nil, counters: Counters = Counters()
   ) {
     (self.network, self.vni, self.local, self.port) = (network, vni, local, port)
     (self.ageingSeconds, self.mtu, self.ttl, self.tos) = (ageingSeconds, mtu, ttl, tos)
-    (self.learning, self.encrypted) = (learning, encrypted)
+    (self.learning, self.encrypted, self.innerVLAN) = (learning, encrypted, innerVLAN)
     (self.peers, self.state, self.detail) = (peers, state, detail)
     (self.interface, self.notice, self.counters) = (interface, notice, counters)
   }
@@ -114,7 +120,9 @@ public struct Overlay: Codable, Sendable, Equatable {
   enum CodingKeys: String, CodingKey {
     case network, vni, local, port
     case ageingSeconds = "ageing_s"
-    case mtu, ttl, tos, learning, encrypted, peers, state, detail, interface, notice, counters
+    case mtu, ttl, tos, learning, encrypted
+    case innerVLAN = "inner_vlan"
+    case peers, state, detail, interface, notice, counters
   }
 }
 

@@ -56,7 +56,7 @@ struct AskedOverlay: Equatable {
       RemoteOptions(
         local: record.local, remote: peer, port: record.vtep.port, vni: UInt32(record.vni),
         timeToLive: record.timeToLive.map(UInt8.init), trafficClass: record.trafficClass.map(UInt8.init),
-        learns: record.learns)
+        learns: record.learns, carriesTags: record.carriesTags)
     }
     return Dictionary(uniqueKeysWithValues: zip(peers, remotes))
   }

@@ -168,7 +168,7 @@ extension Controller {
     let record = OverlayRecord(
       networkId: network.id, vni: vni, local: local, port: plan.port, timeToLive: plan.timeToLive.number,
       trafficClass: plan.trafficClass.number, learns: plan.learns, isEncrypted: plan.isEncrypted,
-      created: Self.now())
+      carriesTags: plan.carriesTags, created: Self.now())
     if let other = others.first(where: { $0.vni == vni && $0.vtep == record.vtep }) {
       let name = try store.network(id: other.networkId)?.name ?? ""
       throw ControlError(
@@ -261,7 +261,7 @@ extension Controller {
       network: network.name, vni: record.vni, local: record.local.description, port: record.port,
       ageingSeconds: network.ageingSeconds, mtu: network.mtu, ttl: OuterField(number: record.timeToLive),
       tos: OuterField(number: record.trafficClass), learning: record.learns,
-      encrypted: record.isEncrypted,
+      encrypted: record.isEncrypted, innerVLAN: record.carriesTags,
       peers: peers(of: record, besides: try store.overlayPeers(ofNetwork: network.id)).map(\.description), state: "up",
       detail: overlayTroubles[network.id])
     guard raisedOverlays[network.id] != nil, let carrier = carriers[record.vtep] else {

@@ -12,6 +12,7 @@ struct OverlayPlan: Equatable {
   private(set) var trafficClass = OuterField.value(0)
   private(set) var learns = true
   private(set) var isEncrypted = false
+  private(set) var carriesTags = true
 
   init() {}
 
@@ -23,6 +24,7 @@ struct OverlayPlan: Equatable {
     if let tos = request.tos { trafficClass = try Self.trafficClass(tos) }
     learns = request.learning ?? true
     isEncrypted = request.encrypted ?? false
+    carriesTags = request.innerVLAN ?? true
   }
 
   // MARK: Options
@@ -36,8 +38,10 @@ struct OverlayPlan: Equatable {
   /// As Docker's own driver has it: a list, of one for each subnet.
   static let vniListKey = "com.docker.network.driver.overlay.vxlanid_list"
   static let encryptedKey = "encrypted"
+  static let innerVLANKey = "inner-vlan"
   static let keys = [
     vniKey, vniListKey, localKey, portKey, timeToLiveKey, trafficClassKey, learningKey, encryptedKey,
+    innerVLANKey,
   ]
 
   /// false for an option of something else.
@@ -54,10 +58,8 @@ struct OverlayPlan: Equatable {
     case Self.timeToLiveKey: timeToLive = try Self.timeToLive(try Self.field(key, value))
     case Self.trafficClassKey: trafficClass = try Self.trafficClass(try Self.field(key, value))
     case Self.learningKey:
-      guard value == "on" || value == "off" else {
-        throw ControlError(.invalid, "option \(key): \(value.quoted) is neither on nor off")
-      }
-      learns = value == "on"
+      learns = try Self.isOn(key, value)
+    case Self.innerVLANKey: carriesTags = try Self.isOn(key, value)
     case Self.encryptedKey:
       // Docker's has no value.
       guard ["", "true", "false"].contains(value) else {
@@ -67,6 +69,13 @@ struct OverlayPlan: Equatable {
     default: return false
     }
     return true
+  }
+
+  private static func isOn(_ key: String, _ value: String) throws(ControlError) -> Bool {
+    guard value == "on" || value == "off" else {
+      throw ControlError(.invalid, "option \(key): \(value.quoted) is neither on nor off")
+    }
+    return value == "on"
   }
 
   private static func number(_ key: String, _ value: String) throws(ControlError) -> Int {

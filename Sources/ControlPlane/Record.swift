@@ -179,6 +179,8 @@ struct OverlayRecord: StoredRecord, Equatable {
   var learns: Bool
   /// Only by an interface that encrypts.
   var isEncrypted = false
+  /// Frames with VLAN tags, too.
+  var carriesTags = true
   var created: String
 }
 

@@ -63,6 +63,9 @@ final class Store {
     migrator.registerMigration("11: services") { database in
       try database.execute(sql: serviceSchema)
     }
+    migrator.registerMigration("12: VLAN tags in overlays") { database in
+      try database.execute(sql: "ALTER TABLE overlays ADD COLUMN carries_tags BOOLEAN NOT NULL DEFAULT TRUE")
+    }
     return migrator
   }
 

@@ -69,6 +69,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case vxlanUnknownVNI
   /// From an address that is no peer of its network.
   case vxlanUnknownVTEP
+  /// It has a VLAN tag, and the tunnel carries none (RFC 7348, 6.1).
+  case innerVLAN
   /// It was marked for congestion on its way through the tunnel, and its sender cannot be told but by the loss
   /// (RFC 6040, 4.2).
   case ecnIllegal
@@ -120,6 +122,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case .vxlanChecksum: "vxlan_checksum"
     case .vxlanUnknownVNI: "vxlan_unknown_vni"
     case .vxlanUnknownVTEP: "vxlan_unknown_vtep"
+    case .innerVLAN: "inner_vlan"
     case .ecnIllegal: "ecn_illegal"
     case .outputRateExceeded: "output_rate_exceeded"
     case .vxlanUnsendable: "vxlan_unsendable"

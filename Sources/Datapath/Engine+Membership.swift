@@ -60,6 +60,7 @@ extension Engine {
     if options.isRemote { port.pointee.separation.formUnion([.remote, .anycast]) }
     if options.isAnycastGateway { port.pointee.separation.insert(.anycast) }
     countSeparated(port.pointee, in: network, 1)
+    port.pointee.refusesTags = !options.carriesTags
     network.pointee.table.pointee.setPortLimit(index, options.learns ? options.macLimit : MACTable.learnsNothing)
   }
 

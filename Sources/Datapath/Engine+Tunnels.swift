@@ -44,9 +44,22 @@ extension Engine {
     }
     var frame = tunnelled.frame
     frame.port = port
+    if ports[Int(port)].refusesTags && frame.isTagged {
+      return countUnwanted(frame, .innerVLAN)
+    }
     withUnsafePointer(to: frame) {
       forward(UnsafeBufferPointer(start: $0, count: 1), network: Int(ports[Int(port)].network), now: now, into: &output)
     }
+  }
+
+  /// A frame that came by its port, and no further.
+  @usableFromInline
+  mutating func countUnwanted(_ frame: FrameDescriptor, _ reason: DropReason) {
+    let base = Int(frame.port) &* PortCounter.count
+    portCounters.handle.add(base &+ PortCounter.rxFrames.rawValue)
+    portCounters.handle.add(
+      base &+ PortCounter.rxBytes.rawValue, UInt64(Int(frame.length) &- VirtioNetHeader.length))
+    countDrop(reason, at: frame.port)
   }
 
   /// Answers a question for a neighbour that the control plane knows, in place of its flood.

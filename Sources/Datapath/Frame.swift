@@ -16,6 +16,13 @@ public struct FrameDescriptor: BitwiseCopyable {
   public init(start: UnsafeMutableRawPointer, length: UInt32, port: UInt16, buffer: UInt16) {
     (self.start, self.length, self.port, self.buffer) = (start, length, port, buffer)
   }
+
+  /// Its first tag is a VLAN's, of a customer or of a provider (IEEE 802.1Q). At least an Ethernet header long.
+  @inlinable public var isTagged: Bool {
+    let type = (start + VirtioNetHeader.length).loadUnaligned(
+      fromByteOffset: EthernetView.etherTypeOffset, as: UInt16.self)
+    return type == EtherType.vlan.rawValue.bigEndian || type == EtherType.serviceVLAN.rawValue.bigEndian
+  }
 }
 
 /// What a policy sees of a frame: its addresses, read once, and its bytes.

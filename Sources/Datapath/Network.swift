@@ -14,6 +14,8 @@ public struct Port: BitwiseCopyable {
   /// In no network: what comes in by it are encapsulated frames, as `ingress` says.
   @usableFromInline var isCarrier = false
   @usableFromInline var ingress = TunnelIngress()
+  /// A remote VTEP with which frames with VLAN tags are not exchanged.
+  @usableFromInline var refusesTags = false
   /// Taken, also while a detached port waits for its last operations to end.
   @usableFromInline var isTaken = false
 
@@ -43,6 +45,8 @@ public struct PortOptions: Sendable, Equatable {
   public var isIsolated: Bool
   /// A remote VTEP.
   public var isRemote: Bool
+  /// Of a remote VTEP: frames with VLAN tags come from there. What goes there is for whoever writes to the port.
+  public var carriesTags: Bool
   /// A gateway that each host of the network has, with the same addresses (RFC 9135, 2.1): what it floods stays on this host, and
   /// what others flood does not reach it. Else hosts would take its addresses from each other.
   public var isAnycastGateway: Bool
@@ -59,12 +63,14 @@ public struct PortOptions: Sendable, Equatable {
   public var isParent: Bool
 
   public init(
-    isIsolated: Bool = false, isRemote: Bool = false, isAnycastGateway: Bool = false, learns: Bool = true,
+    isIsolated: Bool = false, isRemote: Bool = false, carriesTags: Bool = true, isAnycastGateway: Bool = false,
+    learns: Bool = true,
     macLimit: Int = 0, rateIn: UInt64 = 0, rateOut: UInt64 = 0, offloads: SegmentationOffloads = .all,
     isParent: Bool = false
   ) {
     (self.rateIn, self.rateOut) = (rateIn, rateOut)
-    (self.isRemote, self.isAnycastGateway, self.learns) = (isRemote, isAnycastGateway, learns)
+    (self.isRemote, self.carriesTags) = (isRemote, carriesTags)
+    (self.isAnycastGateway, self.learns) = (isAnycastGateway, learns)
     (self.isIsolated, self.macLimit, self.offloads, self.isParent) = (isIsolated, macLimit, offloads, isParent)
   }
 }

@@ -18,14 +18,17 @@ public struct RemoteOptions: Sendable, Equatable {
   public var trafficClass: UInt8?
   /// Its frames tell which MAC addresses are there.
   public var learns: Bool
+  /// Frames with VLAN tags go there and come from there (RFC 7348, 6.1).
+  public var carriesTags: Bool
 
   public init(
     local: IPAddress, remote: IPAddress, port: UInt16 = VXLANHeader.portDefault, vni: UInt32,
-    timeToLive: UInt8? = TunnelRemote.timeToLiveDefault, trafficClass: UInt8? = 0, learns: Bool = true
+    timeToLive: UInt8? = TunnelRemote.timeToLiveDefault, trafficClass: UInt8? = 0, learns: Bool = true,
+    carriesTags: Bool = true
   ) {
     (self.local, self.remote, self.port, self.vni) = (local, remote, port, vni)
     (self.timeToLive, self.trafficClass) = (timeToLive, trafficClass)
-    self.learns = learns
+    (self.learns, self.carriesTags) = (learns, carriesTags)
   }
 }
 
@@ -68,7 +71,7 @@ extension Switch {
     let port = try place(for: [])
     let segmentation = places.withLock { $0.segmentations[carrier] ?? .none }
     let memory = UnsafeMutablePointer<TunnelLink>.allocate(capacity: 1)
-    memory.initialize(to: TunnelLink(remote, carrier: carrier.port, segmentation))
+    memory.initialize(to: TunnelLink(remote, carrier: carrier.port, segmentation, carriesTags: options.carriesTags))
     let shared = SharedTunnelLink(pointer: UnsafePointer(memory))
     places.withLock { $0.tunnels[port] = shared }
     var link = PortLink()
@@ -76,7 +79,7 @@ extension Switch {
     link.coalescesUDP = self.options.coalescesUDP && segmentation == .tunnel
     link.tunnel = shared.pointer
     let opened = link
-    let ports = PortOptions(isRemote: true, learns: options.learns)
+    let ports = PortOptions(isRemote: true, carriesTags: options.carriesTags, learns: options.learns)
     askAll { worker in
       worker.transmitter.links[Int(port.port)] = opened
       worker.engine.addPort(port.port, to: network.network, ports)

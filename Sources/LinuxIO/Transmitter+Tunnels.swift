@@ -11,9 +11,12 @@ struct TunnelLink: BitwiseCopyable {
   /// Bytes of an encapsulated frame beyond those of the frame as it came, virtio-net headers included.
   let overhead: Int
   let segmentation: TunnelSegmentation
+  /// Frames with VLAN tags go there.
+  let carriesTags: Bool
 
-  init(_ remote: TunnelRemote, carrier: UInt16, _ segmentation: TunnelSegmentation) {
+  init(_ remote: TunnelRemote, carrier: UInt16, _ segmentation: TunnelSegmentation, carriesTags: Bool) {
     (self.remote, self.carrier, self.segmentation) = (remote, carrier, segmentation)
+    self.carriesTags = carriesTags
     overhead = VirtioNetTunnelHeader.length - VirtioNetHeader.length + remote.headersLength
   }
 }
@@ -35,6 +38,7 @@ extension Transmitter {
     _ frame: FrameDescriptor, to port: UInt16, by tunnel: UnsafePointer<TunnelLink>, isOnlyCopy: Bool,
     mayBeSteered: Bool
   ) {
+    if !tunnel.pointee.carriesTags && frame.isTagged { return countDrop(.innerVLAN, 1, to: port) }
     if links[Int(port)].coalescesUDP {
       if isOnlyCopy, let flow = UDPFlow(frame) {
         if gather(frame, flow, to: port, mayBeSteered: mayBeSteered) { return }
@@ -81,7 +85,7 @@ extension Transmitter {
     let sent = trainSender.send(
       frame, to: tunnel.pointee.remote, tunnel.pointee.segmentation,
       by: links[Int(tunnel.pointee.carrier)].descriptor)
-    guard let sent else { return countUnsendable(1, to: port) }
+    guard let sent else { return countDrop(.vxlanUnsendable, 1, to: port) }
     count(port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: sent)
   }
 
@@ -98,8 +102,7 @@ extension Transmitter {
     return true
   }
 
-  mutating func countUnsendable(_ frames: UInt64, to port: UInt16) {
-    counters.add(
-      Int(port) &* PortCounter.count &+ PortCounter.drops.rawValue &+ Int(DropReason.vxlanUnsendable.rawValue), frames)
+  mutating func countDrop(_ reason: DropReason, _ frames: UInt64, to port: UInt16) {
+    counters.add(Int(port) &* PortCounter.count &+ PortCounter.drops.rawValue &+ Int(reason.rawValue), frames)
   }
 }

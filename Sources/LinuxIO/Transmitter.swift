@@ -280,7 +280,7 @@ extension Transmitter: FrameOutput {
     let outlet = tunnel?.pointee.carrier ?? write.port
     let descriptor = write.mayBeSteered ? descriptorIndex(write.first, outlet) : Int32(outlet)
     if let tunnel, !encapsulateGathered(write, pieces, by: tunnel) {
-      countUnsendable(UInt64(write.count), to: write.port)
+      countDrop(.vxlanUnsendable, UInt64(write.count), to: write.port)
       return releaseGathered(slot)
     }
     links[Int(write.port)].writes &+= 1

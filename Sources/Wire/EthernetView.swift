@@ -7,7 +7,7 @@ public struct EthernetView: ~Escapable {
 
   @usableFromInline static let destinationOffset = 0
   @usableFromInline static let sourceOffset = 6
-  @usableFromInline static let etherTypeOffset = 12
+  public static let etherTypeOffset = 12
 
   public let bytes: RawSpan
 

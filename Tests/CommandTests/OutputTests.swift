@@ -82,7 +82,7 @@ import Testing
     #expect(
       output("overlay ls --json -f network=far") == #"""
         [{"ageing_s":60,"counters":\#(counters),"detail":"no interface has the address 2001:db8::1: the overlay \#
-        waits for it","encrypted":false,"learning":false,"local":"2001:db8::1","mtu":1430,"network":"far","peers":[],"port":8472,\#
+        waits for it","encrypted":false,"inner_vlan":true,"learning":false,"local":"2001:db8::1","mtu":1430,"network":"far","peers":[],"port":8472,\#
         "state":"missing","tos":0,"ttl":"inherit","vni":0}]
 
         """#)

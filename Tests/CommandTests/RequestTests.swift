@@ -174,9 +174,10 @@ import Testing
       "overlay set lab --vni 0 --local 2001:db8::1 --port 8472 --ageing 60 --ttl inherit --tos 8 --learning off",
       .setOverlay("lab", request))
     (request.ttl, request.tos, request.learning, request.encrypted) = (.value(9), .inherit, true, true)
+    request.innerVLAN = false
     expect(
       """
-      overlay set lab --vni 0 --local 2001:db8::1 --port 8472 --ageing 60 --ttl 9 --tos inherit --learning on --encrypted on
+      overlay set lab --vni 0 --local 2001:db8::1 --port 8472 --ageing 60 --ttl 9 --tos inherit --learning on --encrypted on --inner-vlan off
       """,
       .setOverlay("lab", request))
     expect("overlay unset lab", .unsetOverlay("lab"))

@@ -128,7 +128,7 @@ import Testing
     #expect(try fields(uplink) == described("UplinkRequest"))
     var overlay = OverlayRequest(vni: 1, local: "")
     (overlay.port, overlay.ageingSeconds, overlay.ttl, overlay.tos) = (1, 1, .inherit, .inherit)
-    (overlay.learning, overlay.encrypted) = (true, true)
+    (overlay.learning, overlay.encrypted, overlay.innerVLAN) = (true, true, true)
     #expect(try fields(overlay) == described("OverlayRequest"))
     #expect(try fields(OverlayPeerRequest(address: "")) == described("OverlayPeerRequest"))
     var timeouts = SessionTimeoutsChange()

@@ -116,7 +116,7 @@ import Testing
   @Test func overlays() throws {
     var request = OverlayRequest(vni: 42, local: "2001:db8::1")
     (request.port, request.ageingSeconds, request.ttl, request.tos) = (8472, 60, .inherit, .value(8))
-    (request.learning, request.encrypted) = (false, true)
+    (request.learning, request.encrypted, request.innerVLAN) = (false, true, false)
     let peer = OverlayPeerRequest(address: "2001:db8::9")
     #expect(try client.setOverlay(network: "a b", request) == Sample.overlay)
     #expect(try client.overlay(network: "lab") == Sample.overlay)

@@ -106,12 +106,13 @@ import Wire
       request.driver = "overlay"
       request.options = [
         "vni": "16777215", "local": "2001:db8::1", "port": "8472", "ttl": "inherit", "tos": "8", "learning": "off",
+        "inner-vlan": "off",
         "com.docker.network.driver.overlay.vxlanid_list": "16777215",
       ]
     }
     let shown = try #require(try bench.controlPlane.network("lab").overlay)
     #expect(shown.vni == 16_777_215 && shown.local == "2001:db8::1" && shown.port == 8472 && shown.ttl == .inherit)
-    #expect(shown.tos == .value(8) && !shown.learning && shown.mtu == 1430)
+    #expect(shown.tos == .value(8) && !shown.learning && !shown.innerVLAN && shown.mtu == 1430)
     try bench.network("docker") { request in
       (request.driver, request.options) = ("overlay", ["local": "192.0.2.1"])
       request.options?["com.docker.network.driver.overlay.vxlanid_list"] = "0"

@@ -22,9 +22,10 @@ import Wire
     return fabric
   }
 
-  /// The first golden frame as it comes by the carrier, with changes to the bytes behind the virtio-net header.
-  static func encapsulated(_ change: (inout [UInt8]) -> Void = { _ in }) -> [UInt8] {
-    let golden = GoldenTunnel.all[0]
+  /// A golden frame as it comes by the carrier, with changes to the bytes behind the virtio-net header.
+  static func encapsulated(
+    _ golden: GoldenTunnel = GoldenTunnel.all[0], _ change: (inout [UInt8]) -> Void = { _ in }
+  ) -> [UInt8] {
     let message = golden.outer[GoldenTunnel.Underlay.ipv4.rawValue] + golden.frame.dropFirst(VirtioNetHeader.length)
     var frame = Array(message.dropFirst(VirtioNetTunnelHeader.length))
     change(&frame)
@@ -88,6 +89,15 @@ import Wire
     // Both ways, once it is known where.
     let source = MACAddress(bytes: Array(Self.inner[6..<12]))!
     #expect(fabric.process([(0, frame(to: source.bits, from: host(2)))]).map(\.port) == [4])
+  }
+
+  @Test(arguments: [true, false]) func `frames with VLAN tags come in where they are wanted`(carries: Bool) throws {
+    var fabric = Self.fabric()
+    fabric.engine.changePort(4, PortOptions(isRemote: true, carriesTags: carries))
+    let tagged = try #require(GoldenTunnel.all.first { $0.name.contains("behind a tag") })
+    #expect(Self.receive(&fabric, Self.encapsulated(tagged)).isEmpty != carries)
+    #expect(fabric.drops(4, .innerVLAN) == (carries ? 0 : 1) && fabric.count(4, .rxFrames) == 1)
+    #expect(!Self.receive(&fabric, Self.encapsulated()).isEmpty)
   }
 
   @Test func `nothing is learned from a remote that is not to be learned from`() {

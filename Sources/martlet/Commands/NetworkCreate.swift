@@ -67,7 +67,7 @@ struct NetworkCreate: ServiceCommand {
         ipvlan: parent=INTERFACE, ipvlan_mode=l2, l3 or l3s, ipvlan_flag=bridge, private or vepa. \
         Both: without --subnet, addresses are left to DHCP on the LAN. \
         overlay: vni=NUMBER (default: the next free one from 4096), local=IP (default: the uplink's first address), \
-        port=PORT, ttl=NUMBER or inherit, tos=NUMBER or inherit, learning=on or off, encrypted (only by a WireGuard \
+        port=PORT, ttl=NUMBER or inherit, tos=NUMBER or inherit, learning=on or off, inner-vlan=on or off, encrypted (only by a WireGuard \
         interface, whose address local is).
         """), transform: KeyValue.partial)
   var option: [KeyValue] = []

@@ -49,12 +49,15 @@ struct OverlaySet: ServiceCommand {
   @Option(help: "Only by a WireGuard interface, whose address `--local` is: on or off (the default).")
   var encrypted: Switch?
 
+  @Option(name: .customLong("inner-vlan"), help: "Whether frames with VLAN tags are carried: on (the default) or off.")
+  var innerVLAN: Switch?
+
   @OptionGroup(title: "Global options") var global: GlobalOptions
 
   var request: OverlayRequest {
     var request = OverlayRequest(vni: vni, local: local)
     (request.port, request.ageingSeconds, request.ttl, request.tos) = (port, ageing, ttl, tos)
-    (request.learning, request.encrypted) = (learning?.isOn, encrypted?.isOn)
+    (request.learning, request.encrypted, request.innerVLAN) = (learning?.isOn, encrypted?.isOn, innerVLAN?.isOn)
     return request
   }
 
