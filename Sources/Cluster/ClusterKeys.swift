@@ -26,6 +26,8 @@ struct ClusterKeys: Sendable {
   private var claims: String { "\(prefix)/claims/" }
   func networkName(_ name: String) -> String { "\(claims)names/\(name)" }
   func serviceName(_ name: String) -> String { "\(claims)services/\(name)" }
+  /// - Parameter port: with its protocol, as `tcp/8080`.
+  func port(_ port: String) -> String { "\(claims)ports/\(port)" }
   func vni(_ number: UInt32) -> String { "\(claims)vnis/\(number)" }
   var allAddresses: String { "\(claims)addresses/" }
   func addresses(of network: String) -> String { "\(allAddresses)\(network)/" }

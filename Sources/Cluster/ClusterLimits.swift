@@ -13,6 +13,9 @@ public enum ClusterLimits {
   static let aliases = 256
   static let services = 1024
 
+  /// Of one service, claimed in one transaction.
+  public static let portsPerService = 100
+
   /// Keys that are read, and then changed, in one transaction; etcd takes 128 operations.
   static let keysPerTransaction = 32
 

@@ -38,11 +38,16 @@ public struct ClusterService: Sendable, Equatable {
   public var network: String
   /// Virtual ones, of the network.
   public var addresses: [IPAddress]
+  /// Of every host, as `tcp/8080`: no other service has them.
+  public var ports: [String]
   /// Whatever else its maker says of it: members, ports.
   public var specification: String
 
-  public init(name: String, network: String, addresses: [IPAddress] = [], specification: String) {
-    (self.name, self.network, self.addresses, self.specification) = (name, network, addresses, specification)
+  public init(
+    name: String, network: String, addresses: [IPAddress] = [], ports: [String] = [], specification: String
+  ) {
+    (self.name, self.network, self.addresses, self.ports) = (name, network, addresses, ports)
+    self.specification = specification
   }
 }
 

@@ -28,17 +28,29 @@ extension Claims {
     try ClusterKeys.check(service.network, "network id")
     let key = keys.service(service.name, of: service.network)
     let (nameKey, networkKey) = (keys.serviceName(service.name), keys.network(service.network))
+    guard service.ports.count <= ClusterLimits.portsPerService else {
+      throw ControlError(
+        .exhausted,
+        "\(service.ports.count) ports: a service of the cluster has at most \(ClusterLimits.portsPerService)")
+    }
     let value = StoredService(service).data
+    let ports = service.ports.map { keys.port($0) }
     let answer = try change(
-      [.exists(networkKey), .isAbsent(nameKey)],
-      success: [.put(key, value), .put(nameKey, StoredNetworkID(service.network).data)],
-      failure: [.range(.key(networkKey)), .range(.key(key))])
+      [.exists(networkKey), .isAbsent(nameKey)] + ports.map { .isAbsent($0) },
+      success: [.put(key, value), .put(nameKey, StoredNetworkID(service.network).data)]
+        + ports.map { .put($0, Data(service.name.utf8)) },
+      failure: [.range(.key(networkKey)), .range(.key(key)), .range(.key(nameKey))] + ports.map { .range(.key($0)) })
     if answer.succeeded { return }
     guard !answer.results[0].isEmpty else {
       throw ControlError(.notFound, "network \(service.network) is not in the cluster")
     }
     // Sent again after a lost answer.
     if answer.results[1].first?.value == value { return }
+    if answer.results[2].isEmpty, let taken = answer.results.dropFirst(3).firstIndex(where: { !$0.isEmpty }) {
+      let owner = String(decoding: answer.results[taken][0].value, as: UTF8.self)
+      throw ControlError(
+        .conflict, "port \(service.ports[taken - 3]) is service \(owner)'s on all hosts of the cluster: choose another")
+    }
     throw ControlError(.conflict, "another service of the cluster has the name \(service.name): choose another")
   }
 
@@ -61,14 +73,16 @@ extension Claims {
     }
   }
 
-  /// With its name and its virtual addresses. One that is gone is no error.
+  /// With its name, its ports and its virtual addresses. One that is gone is no error.
   func removeService(_ name: String, network: String) throws(ControlError) {
     let key = keys.service(name, of: network)
     while true {
       let found = try asking { () throws(EtcdError) in try client.range(.key(key)).values.first }
       guard let found else { return }
-      let addresses = (try? StoredService.read(found.value, [network, name]))?.addresses ?? []
-      let claims = addresses.map { Operation.delete(.key(keys.address($0.description, of: network))) }
+      let service = try? StoredService.read(found.value, [network, name])
+      let claims =
+        (service?.addresses ?? []).map { Operation.delete(.key(keys.address($0.description, of: network))) }
+        + (service?.ports ?? []).map { .delete(.key(keys.port($0))) }
       let answer = try change(
         [.isUnchanged(key, since: found.modRevision)],
         success: [.delete(.key(key)), .delete(.key(keys.serviceName(name)))] + claims, failure: [])

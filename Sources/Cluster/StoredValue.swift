@@ -172,15 +172,18 @@ struct StoredEndpoint: StoredValue {
 struct StoredService: StoredValue {
   var version = currentVersion
   var addresses: [String]
+  var ports: [String]?
   var specification: String
 
   init(_ service: ClusterService) {
-    (addresses, specification) = (service.addresses.map(\.description), service.specification)
+    addresses = service.addresses.map(\.description)
+    (ports, specification) = (service.ports, service.specification)
   }
 
   func value(_ ids: [String]) throws(UnreadableValue) -> ClusterService {
     ClusterService(
-      name: ids[1], network: ids[0], addresses: try parse(addresses, "addresses"), specification: specification)
+      name: ids[1], network: ids[0], addresses: try parse(addresses, "addresses"), ports: ports ?? [],
+      specification: specification)
   }
 }
 

@@ -159,8 +159,15 @@ extension AskedService {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     guard let json = try? encoder.encode(specified) else { preconditionFailure("texts and numbers always have JSON") }
+    // In mode host others may have them elsewhere.
+    let ports =
+      record.mode == .host
+      ? []
+      : publications.flatMap { publication in
+        publication.hostPorts.map { "\(publication.transport.rawValue)/\($0)" }
+      }
     return ClusterService(
-      name: record.name, network: record.networkId, addresses: addresses,
+      name: record.name, network: record.networkId, addresses: addresses, ports: ports,
       specification: String(decoding: json, as: UTF8.self))
   }
 }

@@ -68,7 +68,8 @@ struct ClaimTests {
       let (a, b) = (try bed.joined("a"), try bed.joined("b"))
       try a.cluster.createNetwork(network)
       let address = try a.cluster.claimVirtualAddress(network: "n1", service: "web", in: Self.range)
-      let service = ClusterService(name: "web", network: "n1", addresses: [address], specification: "{}")
+      let service = ClusterService(
+        name: "web", network: "n1", addresses: [address], ports: ["tcp/8080", "udp/8080"], specification: "{}")
       try a.cluster.createService(service)
       try a.cluster.createService(service)
       try eventually("b knows it") { b.cluster.services == [service] }
@@ -76,6 +77,9 @@ struct ClaimTests {
       other.specification = "another"
       let taken = #expect(throws: ControlError.self) { try b.cluster.createService(other) }
       #expect(taken?.message.contains("has the name web") == true)
+      (other.name, other.ports) = ("more", ["udp/8081", "udp/8080"])
+      let rival = #expect(throws: ControlError.self) { try b.cluster.createService(other) }
+      #expect(rival?.message.contains("port udp/8080 is service web's") == true)
       let claimed = #expect(throws: ControlError.self) {
         try b.cluster.claimAddress(network: "n1", endpoint: "e", in: Self.range, wanted: address)
       }
@@ -94,11 +98,14 @@ struct ClaimTests {
       #expect(kept?.message.contains("service rm web") == true)
       try b.cluster.removeService("web", network: "n1")
       try b.cluster.removeService("web", network: "n1")
-      #expect(try bed.keys("claims/addresses/").isEmpty && bed.keys("claims/services/").isEmpty)
+      for part in ["addresses/", "services/", "ports/"] { #expect(try bed.keys("claims/" + part).isEmpty) }
       try eventually("b forgets it") { b.cluster.services.isEmpty }
       try b.cluster.removeNetwork("n1")
-      let changes = b.told.compactMap { if case .service(let change) = $0 { change } else { nil } }
-      #expect(changes.count == 4 && changes.first == .added(service))
+      func changes() -> [Change<ClusterService>] {
+        b.told.compactMap { if case .service(let change) = $0 { change } else { nil } }
+      }
+      try eventually("b is told") { changes().count == 4 }
+      #expect(changes().first == .added(service))
     }
   }
 

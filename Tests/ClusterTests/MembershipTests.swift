@@ -29,7 +29,7 @@ struct MembershipTests {
       second.cluster.start(endpoints: [.sample("kept", 11)], holders: ["gateway"], consumer: second)
       try second.settle()
       try eventually("the rest is gone") { witness.cluster.endpoints.map(\.id) == ["kept"] }
-      #expect(witness.told == [.endpoint(.gone(.sample("lost", 12, host: "a")))])
+      try eventually("it is told") { witness.told == [.endpoint(.gone(.sample("lost", 12, host: "a")))] }
       try eventually("its address as well") {
         try bed.keys("claims/addresses/n1/").sorted() == ["10.1.0.11", "10.1.0.99"]
       }

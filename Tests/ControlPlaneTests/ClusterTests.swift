@@ -225,6 +225,7 @@ import Wire
     let service = try bench.controlPlane.service("web")
     let shared = try #require(cluster.services.first)
     #expect(shared.addresses.map(\.description) == service.virtualAddresses && shared.network == network)
+    #expect(shared.ports == ["tcp/8080"])
     #expect(cluster.state.addresses[shared.addresses[0]] == "web")
     // By which members elsewhere answer.
     let mesh = try #require(cluster.state.published["mesh-h1"])
