@@ -7,7 +7,7 @@ public struct ServiceRequest: Codable, Sendable, Equatable {
   public var published: [String]?
   /// ingress: members of all hosts answer at the published ports. host: only those of the host that is asked. Absent: ingress.
   public var mode: String?
-  /// Endpoints by id, a unique prefix of it, or their sandbox; of other hosts by id or address.
+  /// Endpoints by id, a unique prefix of it, or their sandbox; those of other hosts of the cluster as well, and by address.
   public var endpoints: [String]?
   /// Addresses of the network that stand for the members, at most one a family; `auto`: chosen; `none`. Absent: `auto`.
   public var virtualAddresses: [String]?

@@ -193,7 +193,7 @@ extension Controller {
       .conflict, "network \(network.name) is in use by service \(service.name): martlet service rm \(service.name)")
   }
 
-  /// As users name them: endpoints of the network by id, its beginning, or their sandbox; of other hosts by id or address.
+  /// As users name them: endpoints of the network by id, its beginning, or their sandbox; those of other hosts of the cluster as well, and by address.
   private func members(
     _ names: [String], of service: ServiceRecord, on network: NetworkRecord
   ) throws(ControlError) -> [ServiceMemberRecord] {
@@ -216,11 +216,14 @@ extension Controller {
       if let endpoint = try store.endpoint(network: network.id, address: address) {
         return ServiceMemberRecord(serviceId: service.id, endpointId: endpoint.id)
       }
+      let known = remoteEndpoints[network.id]?.values.first { $0.addresses.contains(address) && !$0.isMesh }
+      if let known { return ServiceMemberRecord(serviceId: service.id, endpointId: known.id) }
       return ServiceMemberRecord(serviceId: service.id, address: address)
     }
-    if remoteEndpoints[network.id]?[name] != nil { return ServiceMemberRecord(serviceId: service.id, endpointId: name) }
     let endpoint: EndpointRecord
-    if let sandbox = try store.sandbox(exactly: name) {
+    if let id = try remoteEndpoint(named: name, on: network) {
+      return ServiceMemberRecord(serviceId: service.id, endpointId: id)
+    } else if let sandbox = try store.sandbox(exactly: name) {
       guard let found = try store.endpoint(network: network.id, sandbox: sandbox.id) else {
         throw ControlError(.invalid, "sandbox \(name) is not connected to network \(network.name)")
       }
@@ -235,6 +238,20 @@ extension Controller {
       throw ControlError(.invalid, "endpoint \(Identifier.short(endpoint.id)) has no address: it can be no member")
     }
     return ServiceMemberRecord(serviceId: service.id, endpointId: endpoint.id)
+  }
+
+  /// On another host: by its id, its beginning, or its sandbox, where nothing of this host is called so. nil: none.
+  private func remoteEndpoint(named name: String, on network: NetworkRecord) throws(ControlError) -> String? {
+    let others = (remoteEndpoints[network.id] ?? [:]).values.filter { !$0.isMesh }
+    if others.contains(where: { $0.id == name }) { return name }
+    guard try store.sandbox(exactly: name) == nil, (try? store.endpoint(name)) == nil else { return nil }
+    let isPrefix = name.utf8.count >= Limits.idPrefixMinimum && Identifier.isPrefix(name)
+    let found = others.filter { $0.name == name || isPrefix && $0.id.hasPrefix(name) }
+    guard found.count < 2 else {
+      throw ControlError(
+        .invalid, "endpoint \(name.quoted) names \(found.count) on other hosts: give an id, or an address")
+    }
+    return found.first?.id
   }
 
   // MARK: Restore

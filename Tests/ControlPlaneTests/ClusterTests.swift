@@ -231,7 +231,8 @@ import Wire
     let mesh = try #require(cluster.state.published["mesh-h1"])
     #expect(mesh.mac != nil && cluster.state.addresses[mesh.addresses[0]] == "mesh-h1" && mesh.vtep == ip("192.0.2.1"))
     var change = ServiceChange()
-    change.addedEndpoints = ["e1"]
+    // By its sandbox, its address or its id.
+    change.addedEndpoints = ["web-e1", "10.42.0.9", "e1"]
     #expect(try bench.controlPlane.changeService("web", change).members.map(\.endpoint) == [a.id, "e1"])
     let known = try #require(cluster.services.first)
     // Another host has it as well.
