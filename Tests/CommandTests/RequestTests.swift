@@ -190,6 +190,24 @@ import Testing
     expect("overlay peer ls lab", .overlayPeers("lab"))
   }
 
+  @Test func services() {
+    expect("service create web --network lab", .createService(ServiceRequest(name: "web", network: "lab")))
+    var request = ServiceRequest(name: "web", network: "lab")
+    (request.published, request.mode, request.endpoints) = (["8080:80", "53/udp"], "host", ["a", "e1d0"])
+    request.virtualAddresses = ["10.0.0.9", "fd00::9"]
+    expect(
+      """
+      service create web --network lab --publish 8080:80 --publish 53/udp --mode host --endpoint a --endpoint e1d0 \
+      --vip 10.0.0.9 --vip fd00::9
+      """, .createService(request))
+    var change = ServiceChange()
+    (change.addedEndpoints, change.removedEndpoints, change.mode) = (["c"], ["a"], "ingress")
+    expect("service set web --add-endpoint c --rm-endpoint a --mode ingress", .changeService("web", change))
+    expect("service ls", .services)
+    expect("service rm web", .removeService("web"))
+    #expect(line.output == "web\n")
+  }
+
   @Test func cluster() {
     expect("cluster show", .clusterView)
     expect("cluster forget beta", .forgetHost("beta"))

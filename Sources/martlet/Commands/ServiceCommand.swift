@@ -28,7 +28,7 @@ struct ServiceCreate: ServiceCommand {
   @Option(help: "ingress (the default) or host.") var mode: String?
   @Option(
     name: .customLong("endpoint"), parsing: .singleValue,
-    help: "An endpoint's id, a unique beginning of it, or its sandbox; of another host its id or its address.",
+    help: "An endpoint's id, a unique beginning of it, or its sandbox, on any host of the cluster; or an address.",
     completion: Names.endpoints)
   var endpoints: [String] = []
   @Option(
