@@ -53,16 +53,16 @@ extension ControlPlane: ClusterConsumer {
     _ request: NetworkRequest, in cluster: any ClusterMember
   ) throws(ControlError) -> Created {
     for _ in 1..<Self.planAttempts {
-      do throws(ControlError) {
-        return try createOnce(request, in: cluster)
-      } catch let error where error.code == .conflict {
-        continue
-      }
+      if let created = try createOnce(request, in: cluster) { return created }
     }
-    return try createOnce(request, in: cluster)
+    guard let created = try createOnce(request, in: cluster) else {
+      throw ControlError(.conflict, "other hosts change the cluster's networks all the time: try again")
+    }
+    return created
   }
 
-  private func createOnce(_ request: NetworkRequest, in cluster: any ClusterMember) throws(ControlError) -> Created {
+  /// nil: another host has changed the cluster's networks since they were read.
+  private func createOnce(_ request: NetworkRequest, in cluster: any ClusterMember) throws(ControlError) -> Created? {
     let (others, revision) = try cluster.networksNow()
     var (network, wanted) = try locked { controller throws(ControlError) in
       try controller.draft(request, beside: others)
@@ -71,14 +71,21 @@ extension ControlPlane: ClusterConsumer {
     network.vni = vni
     do throws(ControlError) {
       try cluster.createNetwork(network, asOf: revision)
+    } catch {
+      // Its answer may have been lost.
+      if error.code != .conflict { try? cluster.removeNetwork(network.id) }
+      try? cluster.releaseVNI(vni, network: network.id)
+      if error.code == .conflict { return nil }
+      throw error
+    }
+    do throws(ControlError) {
       try locked { [network] controller throws(ControlError) in
         controller.membership?.made.insert(network.id)
         try controller.adopt(network)
       }
     } catch {
-      // Whichever of them was reached.
+      // With its VNI.
       try? cluster.removeNetwork(network.id)
-      try? cluster.releaseVNI(vni, network: network.id)
       try locked { [id = network.id] controller throws(ControlError) in
         _ = controller.membership?.made.remove(id)
       }

@@ -73,12 +73,12 @@ extension ControlPlane {
   /// cluster has news, or is back.
   func claimMeshAddresses() {
     guard
-      let (cluster, wishes) = try? locked({ controller throws(ControlError) in
-        (controller.membership?.cluster, try controller.meshWishes())
-      }), let cluster
+      let (membership, wishes) = try? locked({ controller throws(ControlError) in
+        (controller.membership, try controller.meshWishes())
+      }), let membership
     else { return }
+    let (cluster, id) = (membership.cluster, membership.meshID)
     for (network, subnet, wish) in wishes {
-      let id = "mesh-" + cluster.hostName
       guard let address = try? cluster.claimAddress(network: network, endpoint: id, in: wish.range, wanted: nil) else {
         continue
       }

@@ -47,8 +47,10 @@ extension Controller {
 
   func take(_ changes: [ClusterChange]) {
     guard let membership else { return }
-    var hasOtherHosts = false
+    var (hasOtherHosts, isOnlyEndpoints) = (false, true)
+    var networks: Set<String> = []
     for change in changes {
+      if case .endpoint = change {} else { isOnlyEndpoints = false }
       switch change {
       case .network, .service: break
       case .host(.added(let host)), .host(.changed(let host, from: _)):
@@ -57,11 +59,15 @@ extension Controller {
         hasOtherHosts = true
       case .host(.gone(let host)):
         hasOtherHosts = self.membership?.hosts.removeValue(forKey: host.name) != nil || hasOtherHosts
-      case .endpoint(let change): take(change)
+      case .endpoint(let change): networks.insert(take(change))
       }
     }
-    watchCluster()
+    if !isOnlyEndpoints { watchCluster() }
     if hasOtherHosts { watchOverlays() }
+    // They may be members.
+    for network in networks where raisedServices.values.contains(where: { $0.network == dataPlaneNetworks[network] }) {
+      refreshServices(ofNetwork: network)
+    }
   }
 
   /// Makes of what the cluster has what is not here yet, and takes away what it has no more.
@@ -75,9 +81,10 @@ extension Controller {
     guard membership.cluster.status == .connected else { return }
     let networks = membership.cluster.networks
     let ids = Set(networks.map(\.id))
-    self.membership?.made.subtract(ids)
-    let services = membership.cluster.services.compactMap { AskedService($0)?.record.id }
-    self.membership?.removed.formIntersection(ids.union(services))
+    let services = membership.cluster.services.map { (service: $0, asked: AskedService($0)) }
+    let known = ids.union(services.compactMap(\.asked?.record.id))
+    self.membership?.made.subtract(known)
+    self.membership?.removed.formIntersection(known)
     attempt("compare networks with the cluster's") { () throws(ControlError) in
       let here = try store.networks().filter(\.isShared)
       for network in here {
@@ -87,29 +94,31 @@ extension Controller {
           drop(network)
         }
       }
-      let known = Set(here.map(\.id))
-      for network in networks where !known.contains(network.id) && !membership.removed.contains(network.id) {
-        remember(network.id, network.name) { () throws(ControlError) in try adopt(network) }
+      let present = Set(here.map(\.id))
+      for network in networks where !present.contains(network.id) && !membership.removed.contains(network.id) {
+        remember(network.id, "network \(network.name)") { () throws(ControlError) in try adopt(network) }
       }
-      try followServices(of: membership.cluster)
+      try follow(services)
     }
   }
 
   /// Runs what may fail for as long as this host is not as the others are.
-  func remember(_ id: String, _ name: String, _ body: () throws(ControlError) -> Void) {
+  ///
+  /// - Parameter what: with its kind, for the log.
+  func remember(_ id: String, _ what: String, _ body: () throws(ControlError) -> Void) {
     let before = membership?.troubles[id]
     do throws(ControlError) {
       try body()
       membership?.troubles[id] = nil
     } catch {
-      if error.message != before { logger.error("network \(name) of the cluster: \(error)") }
+      if error.message != before { logger.error("\(what) of the cluster: \(error)") }
       membership?.troubles[id] = error.message
     }
   }
 
   // MARK: Networks
 
-  func isShared(_ request: NetworkRequest, from origin: NetworkOrigin) throws(ControlError) -> Bool {
+  func isShared(_ request: NetworkRequest, from origin: NetworkOrigin) -> Bool {
     switch origin {
     case .cluster: true
     case .engine(let id): Identifier.isSwarms(id) || membership != nil && request.driver == Driver.overlay.rawValue
@@ -169,7 +178,7 @@ extension Controller {
 
   /// The cluster has it no more.
   private func drop(_ network: NetworkRecord) {
-    remember(network.id, network.name) { () throws(ControlError) in
+    remember(network.id, "network \(network.name)") { () throws(ControlError) in
       do throws(ControlError) { try checkUnused(network) } catch {
         throw ControlError(.conflict, "it was removed from the cluster, and \(error.message)")
       }
@@ -180,7 +189,7 @@ extension Controller {
   /// Where this host's own address is another now.
   private func follow(_ network: NetworkRecord) {
     guard let record = try? store.overlay(ofNetwork: network.id) else { return }
-    remember(network.id, network.name) { () throws(ControlError) in
+    remember(network.id, "network \(network.name)") { () throws(ControlError) in
       let vtep = try vtep(isIPv6: record.local.isIPv6)
       guard vtep != record.local else { return }
       var moved = record
@@ -249,15 +258,17 @@ extension Controller {
     if case .cutOff(let since, let reason) = cluster.status {
       (view.state, view.since, view.detail) = ("cut off", since.formatted(.iso8601), reason)
     }
+    var endpoints: [String: Int] = [:]
+    for endpoint in remoteEndpoints.values.joined() where !endpoint.value.isMesh {
+      endpoints[endpoint.value.host, default: 0] += 1
+    }
+    for network in try store.networks() where network.isShared {
+      endpoints[cluster.hostName, default: 0] += try store.countEndpoints(ofNetwork: network.id)
+    }
     for host in cluster.hosts.sorted(by: { $0.name < $1.name }) {
       view.hosts.append(
         ClusterView.Host(
-          name: host.name, vteps: host.vteps.map(\.description),
-          endpoints: remoteEndpoints.values.reduce(0) { $0 + $1.values.count { $0.host == host.name && !$0.isMesh } }))
-    }
-    if let own = view.hosts.firstIndex(where: { $0.name == cluster.hostName }) {
-      let shared = Set(try store.networks().filter(\.isShared).map(\.id))
-      view.hosts[own].endpoints = try store.endpoints().count { shared.contains($0.networkId) }
+          name: host.name, vteps: host.vteps.map(\.description), endpoints: endpoints[host.name] ?? 0))
     }
     for network in cluster.networks.sorted(by: { $0.name < $1.name }) {
       view.networks.append(

@@ -31,21 +31,24 @@ extension Controller {
   }
 
   /// The cluster's services, as far as they are not yet, or no more, what this host has.
-  func followServices(of cluster: any ClusterMember) throws(ControlError) {
-    var ids: Set<String> = []
-    for service in cluster.services {
-      guard let asked = AskedService(service) else {
-        logger.error("service \(service.name) of the cluster cannot be read: is another host newer?")
-        continue
+  ///
+  /// - Parameter services: of the cluster; nil: what it has cannot be read, and what this host has of it stays.
+  func follow(_ services: [(service: ClusterService, asked: AskedService?)]) throws(ControlError) {
+    var names: Set<String> = []
+    for (service, asked) in services {
+      names.insert(service.name)
+      if let id = asked?.record.id, membership?.removed.contains(id) == true { continue }
+      remember(asked?.record.id ?? service.name, "service \(service.name)") { () throws(ControlError) in
+        guard let asked else {
+          throw ControlError(.invalid, "this Martlet cannot read what another has written of it: is one of them newer?")
+        }
+        try adopt(asked)
       }
-      ids.insert(asked.record.id)
-      if membership?.removed.contains(asked.record.id) == true { continue }
-      remember(asked.record.id, service.name) { () throws(ControlError) in try adopt(asked) }
     }
-    membership?.made.subtract(ids)
-    for record in try store.services() where !ids.contains(record.id) && membership?.made.contains(record.id) != true {
+    for record in try store.services()
+    where !names.contains(record.name) && membership?.made.contains(record.id) != true {
       guard try store.network(id: record.networkId)?.isShared == true else { continue }
-      remember(record.id, record.name) { () throws(ControlError) in try removeService(record) }
+      remember(record.id, "service \(record.name)") { () throws(ControlError) in try removeService(record) }
     }
   }
 

@@ -148,57 +148,15 @@ extension Controller {
   // MARK: Counters
 
   func statistics(network name: String?) throws(ControlError) -> Statistics {
-    let networks = if let name { [try store.network(name)] } else { try store.networks() }
-    var answer = Statistics(networks: [])
-    for network in networks {
-      guard let handle = dataPlaneNetworks[network.id] else { continue }
-      let counters = dataPlane.counters(handle)
-      answer.networks.append(
+    let asked = try name.map { name throws(ControlError) in try store.network(name).name }
+    let networks = try measurements().networks.filter { asked == nil || $0.name == asked }
+    return Statistics(
+      networks: networks.map { network in
         NetworkStatistics(
-          name: network.name, rxFrames: counters.total.rxFrames, txFrames: counters.total.txFrames,
-          floodedCopies: counters.floodedCopies, routedOut: counters.routedOut, routedIn: counters.routedIn,
-          drops: counters.total.drops, fdbEntries: counters.fdbEntries,
-          ports: try portStatistics(of: network)))
-    }
-    return answer
-  }
-
-  private func portStatistics(of network: NetworkRecord) throws(ControlError) -> [PortStatistics] {
-    var ports: [PortStatistics] = []
-    if let port = gatewayPorts[network.id], let interface = network.gatewayInterface {
-      ports.append(
-        PortStatistics(
-          kind: Self.gatewayPortName, name: interface, sandbox: nil, interface: interface,
-          counters: dataPlane.counters(port)))
-    }
-    for endpoint in try store.endpoints(ofNetwork: network.id) {
-      guard let port = endpointPorts[endpoint.id] else { continue }
-      ports.append(
-        PortStatistics(
-          kind: "endpoint", name: endpoint.id, sandbox: try store.sandbox(id: endpoint.sandboxId)?.name,
-          interface: endpoint.interface, counters: dataPlane.counters(port)))
-    }
-    if let parent = network.parent, let raised = parents[network.id] {
-      ports.append(
-        PortStatistics(
-          kind: Self.interfacePortKind, name: parent, sandbox: nil, interface: parent,
-          counters: dataPlane.counters(raised.port)))
-    }
-    for record in try store.interfacePorts(ofNetwork: network.id) {
-      guard let attached = interfacePorts[record.interface] else { continue }
-      ports.append(
-        PortStatistics(
-          kind: Self.interfacePortKind, name: record.interface, sandbox: nil, interface: record.interface,
-          counters: dataPlane.counters(attached.port)))
-    }
-    guard let told = raisedOverlays[network.id] else { return ports }
-    for (address, remote) in told.remotes.sorted(by: { $0.key.bits < $1.key.bits }) {
-      ports.append(
-        PortStatistics(
-          kind: Self.vtepKind, name: address.description, sandbox: nil, interface: told.vtep.carrier,
-          counters: dataPlane.counters(remote.port)))
-    }
-    return ports
+          name: network.name, rxFrames: network.total.rxFrames, txFrames: network.total.txFrames,
+          floodedCopies: network.floodedCopies, routedOut: network.routedOut, routedIn: network.routedIn,
+          drops: network.total.drops, fdbEntries: network.fdbEntries, ports: network.ports)
+      })
   }
 
   // MARK: Announcements

@@ -5,12 +5,6 @@ import Wire
 // Who the members of services are now, and where. One on another host is a host of the data plane at the port that leads there: by
 // what the cluster says of it, or else by what the host's own kernel and the network's MAC table say.
 
-/// A member on another host, that somebody else than the user has told of.
-struct RemoteMember: Hashable {
-  var endpoint: String
-  var addresses: [IPAddress]
-}
-
 /// As the data plane was told.
 struct HostElsewhere: Equatable {
   var mac: MACAddress
@@ -30,29 +24,15 @@ struct KnownMember: Equatable {
 extension Controller {
   // MARK: Members
 
-  /// Members of a service that are on other hosts, in place of those that were told before. Those that users have named stay.
-  func setRemoteMembers(_ members: [RemoteMember], ofService id: String) throws(ControlError) {
-    guard members.count <= Limits.serviceMembers else {
-      throw ControlError(.exhausted, "\(members.count) endpoints: a service has at most \(Limits.serviceMembers)")
-    }
-    remoteMembers[id] = members
-    if let record = try store.services().first(where: { $0.id == id }) { refreshServices(ofNetwork: record.networkId) }
-  }
-
-  /// By others than the user.
-  func told(_ service: ServiceRecord) -> [ServiceMemberRecord] {
-    (remoteMembers[service.id] ?? []).flatMap { member in
-      member.addresses.map { ServiceMemberRecord(serviceId: service.id, endpointId: member.endpoint, address: $0) }
-    }
-  }
-
   /// What is known of members; one that is named twice is one.
   func known(
     _ members: [ServiceMemberRecord], on network: NetworkRecord
   ) throws(ControlError) -> [KnownMember] {
     var known: [KnownMember] = []
+    // The kernel hears of those alone that the cluster knows nothing of.
+    let link = members.contains { $0.address != nil } ? gatewayLink(of: network) : nil
     for member in members {
-      let found = try self.known(member, on: network)
+      let found = try self.known(member, on: network, by: link)
       let isNew = !known.contains { other in
         (found.endpoint != nil && other.endpoint == found.endpoint && found.addresses == other.addresses)
           || (!found.addresses.isEmpty && other.addresses.contains(where: found.addresses.contains))
@@ -62,7 +42,9 @@ extension Controller {
     return Array(known.prefix(Limits.serviceMembers))
   }
 
-  private func known(_ member: ServiceMemberRecord, on network: NetworkRecord) throws(ControlError) -> KnownMember {
+  private func known(
+    _ member: ServiceMemberRecord, on network: NetworkRecord, by link: Int32?
+  ) throws(ControlError) -> KnownMember {
     var endpoint = try member.endpointId.flatMap { id throws(ControlError) in try store.endpoint(id: id) }
     if endpoint == nil, let address = member.address {
       endpoint = try store.endpoint(network: network.id, address: address)
@@ -78,7 +60,7 @@ extension Controller {
     let reached = addresses.filter { hostsElsewhere[network.id]?[$0] != nil }
     return KnownMember(
       endpoint: remote?.id ?? member.endpointId, addresses: reached.isEmpty ? addresses : reached,
-      isPresent: !reached.isEmpty && isAnswering(reached, remote, on: network))
+      isPresent: !reached.isEmpty && (remote != nil || isAnswering(reached, by: link)))
   }
 
   /// As the cluster knows it.
@@ -88,10 +70,9 @@ extension Controller {
     return member.address.flatMap { address in all.values.first { $0.addresses.contains(address) } }
   }
 
-  /// Of those that the cluster knows nothing of, whether the kernel hears of them.
-  private func isAnswering(_ addresses: [IPAddress], _ remote: ClusterEndpoint?, on network: NetworkRecord) -> Bool {
-    if remote != nil { return true }
-    guard let link = gatewayLink(of: network) else { return false }
+  /// Whether the kernel hears of one of them.
+  private func isAnswering(_ addresses: [IPAddress], by link: Int32?) -> Bool {
+    guard let link else { return false }
     return addresses.contains { (try? host.neighbour($0, on: link)) != nil }
   }
 
@@ -121,7 +102,7 @@ extension Controller {
     }
     var unknown: [IPAddress] = []
     for record in try store.services(ofNetwork: network.id) where record.state != .removing {
-      for member in try store.asked(record).members + told(record) {
+      for member in try store.asked(record).members {
         if let id = member.endpointId, try store.endpoint(id: id) != nil { continue }
         if let remote = remoteEndpoint(member, on: network) {
           guard let mac = remote.mac, let vtep = remote.vtep,

@@ -6,7 +6,7 @@ enum NetworkOrigin: Equatable {
   case user
   /// An engine, which gives the id.
   case engine(id: String)
-  /// The cluster: another of its hosts maybe. - vtep: of this host.
+  /// The cluster: another of its hosts maybe. The VTEP is this host's.
   case cluster(id: String, vtep: IPAddress)
 
   /// nil: whichever.
@@ -59,7 +59,7 @@ extension Controller {
       request, from: origin, uplink: uplinkRecord?.interface, inUse: inUse, created: Self.now(),
       ula: store.ulaPrefix)
     var (network, parent) = try placed(plan.network, isMTUGiven: plan.isMTUGiven)
-    network.isShared = try isShared(request, from: origin)
+    network.isShared = isShared(request, from: origin)
     let overlay = try plan.overlay.map { overlay throws(ControlError) in
       try placed(overlay, on: network, at: origin.vtep)
     }

@@ -9,26 +9,20 @@ import Wire
 extension Controller {
   // MARK: Other hosts' endpoints
 
-  func take(_ change: Change<ClusterEndpoint>) {
+  /// - Returns: the id of its network.
+  func take(_ change: Change<ClusterEndpoint>) -> String {
     switch change {
     case .added(let endpoint):
       learn(endpoint)
-      refreshServices(after: endpoint)
+      return endpoint.network
     case .gone(let endpoint):
       forget(endpoint, for: nil)
-      refreshServices(after: endpoint)
+      return endpoint.network
     case .changed(let endpoint, from: let before):
       // In place of what was known, so that nothing is flooded in between.
       learn(endpoint)
       forget(before, for: endpoint)
-      refreshServices(after: endpoint)
-    }
-  }
-
-  /// It may be a member.
-  private func refreshServices(after endpoint: ClusterEndpoint) {
-    if raisedServices.values.contains(where: { $0.network == dataPlaneNetworks[endpoint.network] }) {
-      refreshServices(ofNetwork: endpoint.network)
+      return endpoint.network
     }
   }
 
@@ -65,7 +59,7 @@ extension Controller {
 
   /// By hand, or for an endpoint of this host.
   private func hasStaticEntry(_ mac: MACAddress, on network: String) throws(ControlError) -> Bool {
-    try store.staticEntries(ofNetwork: network).contains { $0.mac == mac }
+    try store.hasStaticEntry(network: network, mac: mac)
   }
 
   /// Of a network that is here now.

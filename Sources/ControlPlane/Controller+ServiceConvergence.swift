@@ -27,12 +27,16 @@ struct RaisedService {
 extension Controller {
   /// Tells host and data plane what is asked for, as far as they have not been told.
   func converge(_ asked: AskedService) throws(ControlError) {
-    let id = asked.record.id
-    guard let network = try store.network(id: asked.record.networkId), let handle = dataPlaneNetworks[network.id],
-      let mac = network.gatewayMac
-    else { return }
+    guard let network = try store.network(id: asked.record.networkId) else { return }
     try refreshHostsElsewhere(on: network)
-    let present = try known(asked.members + told(asked.record), on: network).filter(\.isPresent)
+    try converge(asked, on: network)
+  }
+
+  /// What is told of its members' places is as it should be.
+  private func converge(_ asked: AskedService, on network: NetworkRecord) throws(ControlError) {
+    let id = asked.record.id
+    guard let handle = dataPlaneNetworks[network.id], let mac = network.gatewayMac else { return }
+    let present = try known(asked.members, on: network).filter(\.isPresent)
     let shape = ServiceShape(
       asked, present.map { PresentMember(addresses: $0.addresses, isLocal: $0.isLocal) },
       families: try store.subnets(ofNetwork: network.id).map(\.isIpv6),
@@ -69,7 +73,8 @@ extension Controller {
       try dataPlane.removeService(told.handle)
       raisedServices[id]!.sets[set] = nil
     }
-    for (set, members) in shape.sets {
+    // Always in the same order, so that each of its steps can be made to fail.
+    for (set, members) in shape.sets.sorted(by: { $0.key < $1.key }) {
       let options = DataPlaneServiceOptions(
         network: raised.network, virtualAddress: members.virtualAddress, seed: UInt64(bitPattern: record.seed),
         members: members.addresses)
@@ -112,16 +117,23 @@ extension Controller {
   // MARK: As things change
 
   /// Members, gateways or the uplink changed. What cannot be told is tried again.
-  func refreshServices(ofNetwork network: String? = nil) {
+  func refreshServices(ofNetwork id: String? = nil) {
     attempt("look after services") { () throws(ControlError) in
-      for record in try store.services()
-      where record.state == .settled && (network == nil || record.networkId == network) { refresh(record) }
+      let services = try store.services().filter { $0.state == .settled && (id == nil || $0.networkId == id) }
+      for (id, services) in Dictionary(grouping: services, by: \.networkId) {
+        guard let network = try store.network(id: id) else { continue }
+        // Of all services of the network at once.
+        attempt("members on other hosts of network \(network.name)") { () throws(ControlError) in
+          try refreshHostsElsewhere(on: network)
+        }
+        for record in services { refresh(record, on: network) }
+      }
     }
   }
 
-  private func refresh(_ record: ServiceRecord) {
+  private func refresh(_ record: ServiceRecord, on network: NetworkRecord) {
     do throws(ControlError) {
-      try converge(try store.asked(record))
+      try converge(try store.asked(record), on: network)
       serviceTroubles[record.id] = nil
     } catch {
       // Said once, not every two seconds.

@@ -94,7 +94,7 @@ extension Controller {
     try store.setService(record.id, state: .removing)
     try lower(record)
     names?.removeEndpoint(id: record.id)
-    (serviceTroubles[record.id], remoteMembers[record.id]) = (nil, nil)
+    serviceTroubles[record.id] = nil
     let isLast = try store.services(ofNetwork: record.networkId).allSatisfy { $0.id == record.id }
     if isLast, let network = try store.network(id: record.networkId) { try lowerMesh(of: network) }
     try store.deleteService(record.id)
@@ -276,7 +276,7 @@ extension Controller {
     let record = asked.record
     guard let network = try store.network(id: record.networkId) else { throw Self.lostNetwork(record) }
     var members: [ServiceMember] = []
-    for found in try known(asked.members + told(record), on: network) {
+    for found in try known(asked.members, on: network) {
       members.append(
         ServiceMember(
           endpoint: found.endpoint, sandbox: found.sandbox, addresses: found.addresses.map(\.description),

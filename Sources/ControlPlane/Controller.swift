@@ -58,8 +58,6 @@ final class Controller {
   var raisedServices: [String: RaisedService] = [:]
   /// By the service's id: why it is not as asked for.
   var serviceTroubles: [String: String] = [:]
-  /// By the service's id: members on other hosts that others than the user have told of.
-  var remoteMembers: [String: [RemoteMember]] = [:]
   /// By the network's id: members on other hosts that the data plane was told of.
   var hostsElsewhere: [String: [IPAddress: HostElsewhere]] = [:]
   /// By the network's id: mesh addresses that the data plane was told of.

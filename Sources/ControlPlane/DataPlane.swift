@@ -115,7 +115,6 @@ public protocol DataPlane: RoutingPlane, OverlayPlane, MeasuringPlane {
   func flushForwardingEntries(_ network: DataPlaneNetwork, port: DataPlanePort?) throws(ControlError)
 
   func counters(_ port: DataPlanePort) -> Counters
-  func counters(_ network: DataPlaneNetwork) -> DataPlaneNetworkCounters
 
   /// Called, on a thread of the data plane's own, for a port whose descriptor has died (EBADFD: its namespace
   /// is gone), and for a packet socket whose interface is gone or went down.

@@ -69,9 +69,12 @@ extension ServicePublicationRecord {
 }
 
 /// Which members: all, or those of this host.
-struct MemberSet: Hashable {
+struct MemberSet: Hashable, Comparable {
   var isIPv6: Bool
   var isLocal: Bool
+
+  static func < (first: MemberSet, second: MemberSet) -> Bool { first.place < second.place }
+  private var place: Int { (isIPv6 ? 2 : 0) + (isLocal ? 1 : 0) }
 }
 
 /// A member, as a service is to know it now.

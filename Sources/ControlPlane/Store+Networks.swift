@@ -102,6 +102,13 @@ extension Store {
     try read { try StaticEntryRecord.filter(sql: "network_id = ?", arguments: [id]).fetchAll($0) }
   }
 
+  func hasStaticEntry(network: String, mac: MACAddress) throws(ControlError) -> Bool {
+    try read { database in
+      try StaticEntryRecord.filter(sql: "network_id = ? AND mac = ?", arguments: [network, mac]).fetchCount(database)
+        > 0
+    }
+  }
+
   /// Takes the place of the one with the same MAC.
   func replace(_ entry: StaticEntryRecord) throws(ControlError) {
     try write { database in

@@ -20,7 +20,7 @@ extension SwitchDataPlane {
         fdbEntries: entries)
     }
     for (port, handle, network) in ports {
-      let counters = Counters(fabric.counters(of: handle)[...])
+      let counters = counters(handle)
       measured.ports[port] = counters
       if let network { measured.networks[network]?.total.add(counters) }
     }

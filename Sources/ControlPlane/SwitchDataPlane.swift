@@ -157,20 +157,6 @@ public final class SwitchDataPlane: DataPlane {
 
   func counters(_ handle: PortHandle) -> Counters { Counters(fabric.counters(of: handle)[...]) }
 
-  public func counters(_ network: DataPlaneNetwork) -> DataPlaneNetworkCounters {
-    guard let handle = try? handle(network) else {
-      return DataPlaneNetworkCounters(total: Counters(), floodedCopies: 0, fdbEntries: 0)
-    }
-    let counters = fabric.counters(of: handle)
-    var total = Counters(counters[NetworkCounter.gone.rawValue...])
-    let ports = state.withLock { state in state.ports.filter { $0.value.network == network }.map(\.key) }
-    for port in ports { total.add(self.counters(port)) }
-    return DataPlaneNetworkCounters(
-      total: total, floodedCopies: counters[NetworkCounter.floodedCopies.rawValue],
-      routedOut: counters[NetworkCounter.routedOut.rawValue], routedIn: counters[NetworkCounter.routedIn.rawValue],
-      fdbEntries: fabric.forwardingEntryCount(handle))
-  }
-
   // MARK: Handles
 
   func handle(_ network: DataPlaneNetwork) throws(ControlError) -> NetworkHandle {

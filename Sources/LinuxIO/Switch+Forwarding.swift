@@ -70,8 +70,4 @@ extension Switch {
       throw Errno(EADDRINUSE, "take \(addresses.map(\.description).joined(separator: ", ")) for one port of a network")
     }
   }
-
-  public func forwardingEntryCount(_ network: NetworkHandle) -> Int {
-    ask(0) { $0.engine.withTable(network.network) { $0.count } }
-  }
 }

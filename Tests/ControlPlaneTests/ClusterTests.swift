@@ -98,24 +98,24 @@ import Wire
     #expect(view.networks.first { $0.name == "net" }?.detail?.contains("overlaps 10.42.0.0/16 of network mine") == true)
     #expect(view.networks.first { $0.name == "more" }?.detail == nil)
     try second.controlPlane.removeNetwork("mine")
-    other.tell()
+    other.tellStatus()
     #expect(try second.controlPlane.network("net").id == first.controlPlane.network("net").id)
     #expect(try second.controlPlane.clusterView().networks.allSatisfy { $0.detail == nil })
     // What the cluster has no more goes, once nothing is on it.
     try second.sandbox("a")
     try second.connect("net", "a")
     other.edit { $0.networks = [:] }
-    other.tell()
+    other.tellStatus()
     #expect(try second.controlPlane.networks().map(\.name) == ["net"])
     try second.controlPlane.disconnect(network: "net", sandbox: "a")
-    other.tell()
+    other.tellStatus()
     #expect(try second.controlPlane.networks().isEmpty)
   }
 
   @Test func etcdThatIsAwayTakesNothing() throws {
     let bench = try bench()
     cluster.edit { ($0.status, $0.networks) = (.cutOff(since: .now, reason: "gone"), [:]) }
-    cluster.tell()
+    cluster.tellStatus()
     #expect(try bench.controlPlane.networks().count == 1 && bench.controlPlane.clusterView().state == "cut off")
   }
 
@@ -240,22 +240,22 @@ import Wire
     try second.uplink()
     try second.controlPlane.join(other, vteps: [ip("192.0.2.1")])
     other.edit { ($0.networks, $0.services) = (cluster.state.networks, ["web": known]) }
-    other.tell()
+    other.tellStatus()
     let same = try second.controlPlane.service("web")
     #expect(same.id == service.id && same.virtualAddresses == service.virtualAddresses && same.members.count == 2)
     #expect(other.state.published["mesh-h1"] != nil)
     // What another host changes and removes.
     other.edit { $0.services = ["web": shared] }
-    other.tell()
+    other.tellStatus()
     #expect(try second.controlPlane.service("web").members.count == 1)
     other.edit { $0.services = [:] }
-    other.tell()
+    other.tellStatus()
     #expect(
       try second.controlPlane.services().isEmpty && other.state.published.isEmpty && other.state.addresses.isEmpty)
     let inUse = refusal { try bench.controlPlane.removeNetwork("net") }
     #expect(inUse?.message.contains("service web") == true)
     try bench.controlPlane.removeService("web")
-    cluster.tell()
+    cluster.tellStatus()
     #expect(try bench.controlPlane.services().isEmpty && cluster.services.isEmpty)
     #expect(Set(cluster.state.published.keys) == [a.id] && Array(cluster.state.addresses.values) == [a.id])
     // A name that is taken, and a failure amid: nothing is left.
@@ -269,7 +269,7 @@ import Wire
     let a = try bench.connect("net", "a")
     bench.host.addUplink("eth1", index: 8, "192.0.2.9/24")
     try bench.uplink("eth1")
-    cluster.tell()
+    cluster.tellStatus()
     #expect(cluster.state.vteps == [ip("192.0.2.9")] && cluster.state.published[a.id]?.vtep == ip("192.0.2.9"))
     #expect(try bench.controlPlane.overlay(network: "net").local == "192.0.2.9")
   }
@@ -278,7 +278,7 @@ import Wire
     let bench = try bench()
     try bench.connect("net", "a")
     try bench.controlPlane.shutdown(ShutdownRequest(purge: true))
-    cluster.tell()
+    cluster.tellStatus()
     bench.controlPlane.stop()
     #expect(
       cluster.state.published.isEmpty && cluster.state.addresses.isEmpty && bench.dataPlane.state.networks.isEmpty)

@@ -120,27 +120,6 @@ import Wire
     #expect(!bench.dataPlane.routing.hosts.contains { $0.isElsewhere })
   }
 
-  @Test func toldByOthers() throws {
-    let (bench, _) = try bench()
-    try bench.overlay("web")
-    try bench.peer("web", "192.0.2.9")
-    let service = try bench.service("front", "web", [])
-    let (mac, address) = (MACAddress("02:00:00:00:00:77")!, IPAddress("10.9.0.200")!)
-    bench.host.editUplink { $0.neighbours[address] = mac }
-    let port = try #require(bench.dataPlane.overlay.remotes.keys.first)
-    bench.dataPlane.edit { $0.entries[mac] = port }
-    try bench.controlPlane.locked { controller throws(ControlError) in
-      try controller.setRemoteMembers([RemoteMember(endpoint: "e1", addresses: [address])], ofService: service.id)
-    }
-    #expect(members(bench, at: "10.9.0.5") == ["10.9.0.200"])
-    let shown = try bench.controlPlane.service("front").members
-    #expect(shown.count == 1 && shown[0].endpoint == "e1" && !shown[0].local && shown[0].state == "up")
-    try bench.controlPlane.locked { controller throws(ControlError) in
-      try controller.setRemoteMembers([], ofService: service.id)
-    }
-    #expect(members(bench, at: "10.9.0.5") == [])
-  }
-
   @Test func refused() throws {
     let (bench, _) = try bench()
     try bench.network("inner") { $0.internal = true }

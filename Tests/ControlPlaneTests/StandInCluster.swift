@@ -152,6 +152,9 @@ final class StandInCluster: ClusterMember {
 
   func tell(_ changes: ClusterChange...) { state.consumer?.take(changes) }
 
+  /// That it is connected, or is not: all is compared.
+  func tellStatus() { state.consumer?.statusChanged(status) }
+
   func tell(_ change: Change<ClusterEndpoint>) { tell(.endpoint(change)) }
 
   /// A host that comes.

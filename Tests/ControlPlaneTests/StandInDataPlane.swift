@@ -144,10 +144,6 @@ final class StandInDataPlane: DataPlane {
 
   func counters(_ port: DataPlanePort) -> Counters { Counters(rxFrames: UInt64(port.index)) }
 
-  func counters(_ network: DataPlaneNetwork) -> DataPlaneNetworkCounters {
-    DataPlaneNetworkCounters(total: Counters(), floodedCopies: 0, fdbEntries: 0)
-  }
-
   /// Each port as `counters` has it; a network's total is one frame more than its ports', of those that have gone.
   func measure() -> DataPlaneMeasurements {
     let state = state
