@@ -59,6 +59,8 @@ let package = Package(
     library("Wire"),
     library("Tables", ["Wire"]),
     library("Datapath", ["Wire", "Tables"]),
+    library("PolicyText", ["Wire", "Tables", "Datapath"]),
+    library("Policies", ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls"]),
     library("LinuxIO", ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"]),
 
     // The control plane.
@@ -136,6 +138,7 @@ let package = Package(
     tests("WireTests", ["Wire"]),
     tests("TablesTests", ["Tables", "Wire"]),
     tests("DatapathTests", ["Datapath", "Tables", "Wire"]),
+    tests("PoliciesTests", ["Policies", "PolicyText", "Datapath", "Tables", "Wire"]),
     tests("LinuxIOTests", ["CAllocations", "LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
     tests("RelayTests", ["Relay", "Wire", "SystemCalls", "CLinux"]),

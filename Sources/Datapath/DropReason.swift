@@ -74,6 +74,22 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   /// It was marked for congestion on its way through the tunnel, and its sender cannot be told but by the loss
   /// (RFC 6040, 4.2).
   case ecnIllegal
+  /// Its network's policy says so.
+  case policy
+  /// A storm: more frames to everybody than the policy allows.
+  case storm
+  /// A guard at the port: its source address is not the endpoint's, or it answers for another.
+  case portGuard
+  /// Its VLAN is not the port's.
+  case vlanFiltered
+  /// It came by the port that stands by.
+  case standby
+  /// Taken out of the network, for the control plane.
+  case punted
+  /// The policy sends it to a port that is gone, or another network's.
+  case noSuchPort
+  /// The policy had more targets or copies for frames of a burst than there is room for; counted once for such a burst.
+  case tooManyTargets
 
   /// More is sent to the endpoint than its rate limit allows.
   case outputRateExceeded
@@ -124,6 +140,14 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case .vxlanUnknownVTEP: "vxlan_unknown_vtep"
     case .innerVLAN: "inner_vlan"
     case .ecnIllegal: "ecn_illegal"
+    case .policy: "policy"
+    case .storm: "storm"
+    case .portGuard: "port_guard"
+    case .vlanFiltered: "vlan_filtered"
+    case .standby: "standby"
+    case .punted: "punted"
+    case .noSuchPort: "no_such_port"
+    case .tooManyTargets: "too_many_targets"
     case .outputRateExceeded: "output_rate_exceeded"
     case .vxlanUnsendable: "vxlan_unsendable"
     case .portDown: "port_down"

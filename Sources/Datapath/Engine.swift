@@ -57,6 +57,9 @@ public struct Engine: ~Copyable {
   @usableFromInline let learned: LearnedAddresses
   @usableFromInline var remotes: RemoteTable
   @usableFromInline var answers: NeighbourAnswers
+  @usableFromInline let policyBurst = PolicyBurst()
+  /// Of the monotonic clock, at the begin of the burst; for policies.
+  public var nanoseconds: UInt64 = 0
   var tooBigBudget = ICMPErrorBudget()
   /// nil: another worker has it, or nobody.
   public internal(set) var router: UnsafeMutablePointer<Router>?
@@ -88,6 +91,7 @@ public struct Engine: ~Copyable {
     networks.deallocate()
     isNetwork.deallocate()
     learned.deallocate()
+    policyBurst.deallocate()
   }
 
   /// Readable by any thread; `port * PortCounter.count + counter`.
@@ -129,8 +133,8 @@ public struct Engine: ~Copyable {
   mutating func forward<Output: FrameOutput & ~Copyable>(
     _ frames: UnsafeBufferPointer<FrameDescriptor>, network: Int, now: UInt32, into output: inout Output
   ) {
-    if networks[network].forwarding != .learning {
-      runOnLAN(frames, network: network, now: now, into: &output)
+    if !networks[network].isPlain {
+      runSpecial(frames, network: network, now: now, into: &output)
     } else if networks[network].separatedCount == 0 {
       run(LearningSwitch(), frames, network: network, now: now, into: &output)
     } else {
@@ -154,7 +158,7 @@ public struct Engine: ~Copyable {
       copies = 1
     case .flood, .floodSeparated:
       copies = flood(frame, network: Int(index), beyond: ports[Int(frame.port)].separation, into: &output)
-    case .floodBeside, .drop: copies = 0
+    case .floodBeside, .targets, .drop: copies = 0
     }
     networkCounters.handle.add(
       Int(index) &* NetworkCounter.count &+ NetworkCounter.floodedCopies.rawValue, UInt64(copies))
@@ -173,9 +177,7 @@ public struct Engine: ~Copyable {
     }
   }
 
-  /// Apart, so that the other networks' code stays small.
   @inlinable
-  @inline(never)
   mutating func runOnLAN<Output: FrameOutput & ~Copyable>(
     _ frames: UnsafeBufferPointer<FrameDescriptor>, network: Int, now: UInt32, into output: inout Output
   ) {
@@ -195,6 +197,7 @@ public struct Engine: ~Copyable {
     _ policy: Policy, _ frames: UnsafeBufferPointer<FrameDescriptor>, network: Int, now: UInt32,
     into output: inout Output
   ) {
+    var policy = policy
     var view = view(of: network, now: now)
     let counters = portCounters.handle
     let routedMAC = networks[network].routedMAC
@@ -232,6 +235,7 @@ public struct Engine: ~Copyable {
       case .floodSeparated: floodSeparated(frame, network: network, into: &output)
       case .floodBeside(let port):
         countFlood(of: frame, floodBeside(frame, port, network: network, into: &output), network: network)
+      case .targets: counters.add(base &+ PortCounter.drops.rawValue &+ Int(DropReason.noOtherPort.rawValue))
       }
     }
   }
@@ -240,7 +244,8 @@ public struct Engine: ~Copyable {
   @inline(__always)
   func view(of network: Int, now: UInt32) -> NetworkView {
     NetworkView(
-      of: networks[network], at: UInt16(truncatingIfNeeded: network), ports: ports, learned: learned, now: now)
+      of: networks[network], at: UInt16(truncatingIfNeeded: network), ports: ports, learned: learned, now: now,
+      nanoseconds: nanoseconds, burst: policyBurst)
   }
 
   /// The descriptor holds at least an Ethernet header.

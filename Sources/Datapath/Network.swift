@@ -117,6 +117,10 @@ public struct Network: ~Copyable {
   /// Questions for neighbours may be answered where they are asked (`NeighbourAnswers`).
   @usableFromInline var knowsNeighbours = false
   @usableFromInline let forwarding: Forwarding
+  /// What decides in place of `forwarding`; the control plane's.
+  @usableFromInline var program: PolicyProgram? { didSet { setPlain() } }
+  /// Nothing but a learning switch.
+  @usableFromInline var isPlain: Bool
   /// The port that leads to the LAN, or `Engine.none`.
   @usableFromInline var parent = Engine.none
   @usableFromInline var sharedMAC: UInt64
@@ -135,6 +139,7 @@ public struct Network: ~Copyable {
     mtu = UInt32(options.mtu)
     ageingSeconds = options.ageingSeconds
     forwarding = options.forwarding
+    isPlain = options.forwarding == .learning
     sharedMAC = options.sharedMAC.bits
     addresses = options.forwarding.usesAddresses ? .allocate(capacity: 1) : nil
     addresses?.initialize(to: AddressTable(seed: seed))
@@ -186,6 +191,8 @@ struct FrameLengths: BitwiseCopyable {
 }
 
 extension Network {
+  private mutating func setPlain() { isPlain = forwarding == .learning && program == nil }
+
   private mutating func setLengths() { lengths = FrameLengths(mtu: mtu, isTunnelled: remoteCount > 0) }
 
   /// Of a frame beyond `lengths`, of at least an Ethernet header.

@@ -130,6 +130,7 @@ struct Worker: ~Copyable {
     learnFromOthers()
     lastBurst = Self.nanoseconds()
     transmitter.steering.beginBurst(hasBulk: largeFrames > 0, now: lastBurst)
+    engine.nanoseconds = lastBurst
     engine.process(UnsafeBufferPointer(start: burst, count: burstCount), now: now, into: &transmitter)
     tellOthers()
     transmitter.flush()

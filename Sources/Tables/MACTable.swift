@@ -177,6 +177,15 @@ extension MACTable {
     return slot == MACTable.none ? MACTable.noPort : slots[slot].port
   }
 
+  /// For people: what is known of an address.
+  public func entry(of mac: MACAddress) -> MACTableEntry? {
+    let slot = find(mac.bits)
+    guard slot != MACTable.none else { return nil }
+    let found = slots[slot]
+    return MACTableEntry(
+      mac: mac, port: found.port, isStatic: found.kind == MACTable.staticKind, lastSeen: found.lastSeen)
+  }
+
   /// Notes that a frame from `mac` came in at `port`. The address becomes known on the port or, where it was known on
   /// another one, moves. A static entry stays where it is. A port at its own limit loses its oldest entry for the new
   /// one; a full table takes the oldest entry of the port that has the most.

@@ -38,6 +38,8 @@ enum TidyRules {
     "Wire": [],
     "Tables": ["Wire"],
     "Datapath": ["Wire", "Tables"],
+    "PolicyText": ["Wire", "Tables", "Datapath"],
+    "Policies": ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls"],
     "LinuxIO": ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"],
     "Netlink": ["Wire", "SystemCalls", "CLinux", "CLibmnl"],
     "UplinkFilter": ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],

@@ -1,0 +1,4 @@
+import Datapath
+
+/// A policy written as text.
+public enum TextPolicy {}
