@@ -9,11 +9,11 @@ extension Controller {
       let handle = dataPlaneNetworks[network.id]
     else { return }
     let addresses = try gatewayAddresses(network)
-    let tap = try host.attachTAP(interface, queues: dataPlane.queuesPerPort, in: host.own)
+    let tap = try host.attachTAP(
+      interface, alias: InterfaceMark.gateway(network: network.id), queues: dataPlane.queuesPerPort, in: host.own)
     rollback.add("remove \(interface)") { [host] () throws(ControlError) in
       try host.removeLink(interface, in: host.own)
     }
-    try host.setAlias(InterfaceMark.gateway(network: network.id), of: interface, in: host.own)
     let port = try dataPlane.addPort(queues: tap, to: handle, DataPlanePortOptions(isAnycastGateway: network.isShared))
     gatewayPorts[network.id] = port
     rollback.add("take the port of \(interface) away") { [self] () throws(ControlError) in

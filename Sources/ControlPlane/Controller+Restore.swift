@@ -98,7 +98,8 @@ extension Controller {
       (namespace, link) = (found, interface)
     }
     do throws(ControlError) {
-      let tap = try host.attachTAP(link.name, queues: dataPlane.queuesPerPort, in: namespace)
+      let tap = try host.attachTAP(
+        link.name, alias: InterfaceMark.endpoint(endpoint.id), queues: dataPlane.queuesPerPort, in: namespace)
       let port = try dataPlane.addPort(queues: tap, to: handle, endpoint.dataPlaneOptions)
       endpointPorts[endpoint.id] = port
       if let network = try store.network(id: endpoint.networkId) { try tellEndpoint(endpoint, at: port, on: network) }

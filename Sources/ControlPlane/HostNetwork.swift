@@ -102,10 +102,11 @@ public protocol HostNetwork: HostUplink, HostPorts, HostParents, HostOverlay, Ho
   func makeTAP(
     _ name: String, alias: String, _ settings: LinkSettings, queues: Int, in namespace: NamespaceReference
   ) throws(ControlError) -> FileDescriptorGroup
-  /// Makes a persistent TAP, or attaches to the one of that name. `queues` descriptors, or one where it has but one queue.
-  func attachTAP(_ name: String, queues: Int, in namespace: NamespaceReference) throws(ControlError)
-    -> FileDescriptorGroup
-  func setAlias(_ alias: String, of name: String, in namespace: NamespaceReference) throws(ControlError)
+  /// Makes a TAP with that alias, or attaches to the one of that name and gives it the alias; it outlives its descriptors from the moment
+  /// on that it has it. `queues` descriptors, or one where it has but one queue.
+  func attachTAP(
+    _ name: String, alias: String, queues: Int, in namespace: NamespaceReference
+  ) throws(ControlError) -> FileDescriptorGroup
   func configure(_ name: String, _ settings: LinkSettings, in namespace: NamespaceReference) throws(ControlError)
   func removeLink(_ name: String, in namespace: NamespaceReference) throws(ControlError)
   /// Up, without a queueing discipline: the switch has queues of its own. `ipv6` false takes IPv6 from the interface, nil

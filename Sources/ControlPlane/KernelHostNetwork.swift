@@ -151,22 +151,20 @@ public final class KernelHostNetwork: HostNetwork {
   }
 
   public func attachTAP(
-    _ name: String, queues: Int, in namespace: NamespaceReference
+    _ name: String, alias: String, queues: Int, in namespace: NamespaceReference
   ) throws(ControlError) -> FileDescriptorGroup {
     let namespace = try open(namespace)
     return try controlled { () throws(Errno) in
       try namespace.run { () throws(Errno) in
         let device = try TAPDevice(name: name, queues: queues)
+        var socket = try RouteSocket()
+        guard let link = try socket.link(named: name) else { throw Errno(ENODEV, "look up interface \(name)") }
+        // Before it may outlive this process: without its mark nobody would know whose it is.
+        try socket.setLink(link.index, alias: alias)
         try device.setPersistent(true)
         return device.release()
       }
     }
-  }
-
-  public func setAlias(
-    _ alias: String, of name: String, in namespace: NamespaceReference
-  ) throws(ControlError) {
-    try withLink(name, in: namespace) { socket, link throws(Errno) in try socket.setLink(link.index, alias: alias) }
   }
 
   public func configure(

@@ -179,10 +179,11 @@ final class StandInHostNetwork: HostNetwork {
   }
 
   func attachTAP(
-    _ name: String, queues: Int, in namespace: NamespaceReference
+    _ name: String, alias: String, queues: Int, in namespace: NamespaceReference
   ) throws(ControlError) -> FileDescriptorGroup {
     try step("attachTAP", namespace) { state throws(ControlError) in
       if state.interfaces[namespace.inode]?[name] == nil { state.interfaces[namespace.inode]?[name] = Interface() }
+      state.interfaces[namespace.inode]?[name]?.alias = alias
     }
     return try descriptor()
   }
@@ -194,10 +195,6 @@ final class StandInHostNetwork: HostNetwork {
     let reader = ends[0]
     taps.withLock { $0.append(reader) }
     return FileDescriptorGroup(FileDescriptor(owning: ends[1]))
-  }
-
-  func setAlias(_ alias: String, of name: String, in namespace: NamespaceReference) throws(ControlError) {
-    try change("setAlias", name, namespace) { $0.alias = alias }
   }
 
   func configure(_ name: String, _ settings: LinkSettings, in namespace: NamespaceReference) throws(ControlError) {
