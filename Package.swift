@@ -32,6 +32,7 @@ let package = Package(
     .library(name: "Wire", targets: ["Wire"]),
     .library(name: "Tables", targets: ["Tables"]),
     .library(name: "Datapath", targets: ["Datapath"]),
+    .library(name: "MisbehavingPolicy", type: .dynamic, targets: ["MisbehavingPolicy"]),
     .executable(name: "martletd", targets: ["martletd"]),
     .executable(name: "martlet", targets: ["martlet"]),
     .executable(name: "martlet-load", targets: ["martlet-load"]),
@@ -60,7 +61,7 @@ let package = Package(
     library("Tables", ["Wire"]),
     library("Datapath", ["Wire", "Tables"]),
     library("PolicyText", ["Wire", "Tables", "Datapath"]),
-    library("Policies", ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls"]),
+    library("Policies", ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls", "CLinux"]),
     library("LinuxIO", ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"]),
 
     // The control plane.
@@ -94,7 +95,7 @@ let package = Package(
       "ControlPlane",
       [
         "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
-        "Cluster", "ControlModel", logging,
+        "Cluster", "ControlModel", "Policies", logging,
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     library(
@@ -123,16 +124,19 @@ let package = Package(
       "martletd",
       [
         "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "Metrics", "ControlModel", "LinuxIO",
-        "SystemCalls", "Wire", arguments, logging,
+        "Policies", "SystemCalls", "Wire", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
-    executable("martlet", ["ControlClient", "ControlModel", "CLinux", arguments]),
+    executable("martlet", ["ControlClient", "ControlModel", "Policies", "CLinux", arguments]),
     executable("martlet-load", ["CLinux", arguments]),
     executable("martlet-cni", ["CNI", "ControlClient", "ControlModel"]),
     executable("martlet-netavark", ["CNI", "ControlClient", "ControlModel", "Netavark"]),
 
     .target(
       name: "Support", dependencies: ["CLinux", "ControlModel"], path: "Tests/Support", cSettings: gnu,
+      swiftSettings: strict),
+    .target(
+      name: "MisbehavingPolicy", dependencies: ["Datapath", "Tables"], path: "Tests/MisbehavingPolicy",
       swiftSettings: strict),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     tests("WireTests", ["Wire"]),
@@ -153,7 +157,10 @@ let package = Package(
       "UplinkFilterTests", ["UplinkFilter", "Netlink", "Tables", "Wire", "SystemCalls", "CLinux", "CLibbpf"]),
     tests(
       "ControlPlaneTests",
-      ["ControlPlane", "Cluster", "ControlModel", "DNS", "Datapath", "Tables", "Netlink", "SystemCalls", "Wire", logging]),
+      [
+        "ControlPlane", "Cluster", "ControlModel", "DNS", "Datapath", "Tables", "Netlink", "Policies", "SystemCalls",
+        "Wire", logging,
+      ]),
     tests("ControlAPITests", ["ControlAPI", "HTTPService", "ControlClient", "ControlModel"]),
     tests("MetricsTests", ["Metrics", "HTTPService", "ControlModel", logging]),
     tests("DockerDriverTests", ["DockerDriver", "HTTPService", "ControlModel", logging]),

@@ -5,7 +5,7 @@ import NIOHTTP1
 extension Router {
   /// The whole API. docs/openapi.yaml describes exactly these routes; a test compares the two.
   static let v1 = Router(
-    routes: networkRoutes + portRoutes + overlayRoutes + clusterRoutes + forwardingRoutes + sandboxRoutes
+    routes: networkRoutes + portRoutes + overlayRoutes + policyRoutes + clusterRoutes + forwardingRoutes + sandboxRoutes
       + endpointRoutes
       + publicationRoutes + serviceRoutes + uplinkRoutes + sessionRoutes + daemonRoutes)
 
@@ -77,6 +77,20 @@ extension Router {
       return .done
     },
     Route(.GET, "/v1/overlays") { _, service throws(ControlError) in try .json(service.overlays()) },
+  ]
+
+  private static let policyRoutes: [Route] = [
+    Route(.PUT, "/v1/networks/{name}/policy") { request, service throws(ControlError) in
+      try .json(service.loadPolicy(network: request.captures[0], request.decoded()))
+    },
+    Route(.GET, "/v1/networks/{name}/policy") { request, service throws(ControlError) in
+      try .json(service.policy(network: request.captures[0]))
+    },
+    Route(.DELETE, "/v1/networks/{name}/policy") { request, service throws(ControlError) in
+      try service.unloadPolicy(network: request.captures[0])
+      return .done
+    },
+    Route(.GET, "/v1/policies") { _, service throws(ControlError) in try .json(service.policies()) },
   ]
 
   private static let clusterRoutes: [Route] = [

@@ -165,6 +165,17 @@ extension ControlClient {
     try get("/v1/networks/\(Self.segment(network))/overlay/peers")
   }
 
+  public func loadPolicy(network: String, _ request: PolicyRequest) throws(ControlError) -> Policy {
+    try call("PUT", "/v1/networks/\(Self.segment(network))/policy", request)
+  }
+  public func policy(network: String) throws(ControlError) -> Policy {
+    try get("/v1/networks/\(Self.segment(network))/policy")
+  }
+  public func policies() throws(ControlError) -> PolicyList { try get("/v1/policies") }
+  public func unloadPolicy(network: String) throws(ControlError) {
+    try send("DELETE", "/v1/networks/\(Self.segment(network))/policy", body: nil)
+  }
+
   public func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication] {
     try call("POST", "/v1/endpoints/\(Self.segment(endpoint))/publish", request)
   }

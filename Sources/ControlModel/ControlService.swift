@@ -49,6 +49,14 @@ public protocol ControlService: Sendable {
   func removeOverlayPeer(network: String, address: String) throws(ControlError)
   func overlayPeers(network: String) throws(ControlError) -> [OverlayPeer]
 
+  /// Gives a network another policy, or its first.
+  func loadPolicy(network: String, _ request: PolicyRequest) throws(ControlError) -> Policy
+  /// `notFound` where it has none.
+  func policy(network: String) throws(ControlError) -> Policy
+  func policies() throws(ControlError) -> PolicyList
+  /// The network is a learning switch again. Once more is no error.
+  func unloadPolicy(network: String) throws(ControlError)
+
   /// Publishes ports of an endpoint: all of them, or none. What was published, with the host's ports that were chosen.
   func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication]
   /// Withdraws what matches each of the ports: all of it, or nothing. `notFound` where a port is not published.

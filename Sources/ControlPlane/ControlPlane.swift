@@ -1,6 +1,7 @@
 import ControlModel
 import Dispatch
 import Logging
+import Policies
 import Synchronization
 
 /// Networks, sandboxes and endpoints: made, kept through restarts, unmade. Calls come from any thread and are taken one by
@@ -39,13 +40,14 @@ public final class ControlPlane: ControlService {
 
   /// Takes the state directory, and takes up again what an earlier daemon left there.
   public init(
-    dataPlane: any DataPlane, host: any HostNetwork, names: (any NameService)? = nil, stateDirectory: String,
-    logger: Logger
+    dataPlane: any DataPlane, host: any HostNetwork, names: (any NameService)? = nil,
+    policyWatch: PolicyWatch? = nil, stateDirectory: String, logger: Logger
   ) throws(ControlError) {
     let background = Background()
     self.background = background
     let made = try Controller(
-      dataPlane: dataPlane, host: host, names: names, stateDirectory: stateDirectory, logger: logger
+      dataPlane: dataPlane, host: host, names: names, policyWatch: policyWatch, stateDirectory: stateDirectory,
+      logger: logger
     ) { id in
       for number in 1..<Self.announcementCount {
         background.run(after: .milliseconds(number * Self.announcementIntervalMilliseconds)) {
@@ -61,6 +63,9 @@ public final class ControlPlane: ControlService {
     background.owner.withLock { $0.value = self }
     dataPlane.onPortLost { port in
       background.run(after: .seconds(0)) { $0.unlessStopped { $0.portLost(port) } }
+    }
+    policyWatch?.onOverload { network, reason in
+      background.run(after: .seconds(0)) { $0.unlessStopped { $0.takeOutPolicy(network: network, because: reason) } }
     }
     host.onChange { events.changed($0) }
     // What was told before there was anybody to hear it.
@@ -83,7 +88,11 @@ public final class ControlPlane: ControlService {
   }
 
   func unlessStopped(_ body: (Controller) -> Void) {
-    controller.withLock { if !$0.isStopped { body($0) } }
+    controller.withLock { controller in
+      guard !controller.isStopped else { return }
+      body(controller)
+      controller.refreshPolicies()
+    }
   }
 
   private func sweep() {
@@ -120,7 +129,10 @@ public final class ControlPlane: ControlService {
   func locked<Value>(
     _ body: (Controller) throws(ControlError) -> sending Value
   ) throws(ControlError) -> sending Value {
-    try controller.withLock { controller throws(ControlError) in try body(controller) }
+    try controller.withLock { controller throws(ControlError) in
+      defer { controller.refreshPolicies() }
+      return try body(controller)
+    }
   }
 
   // MARK: Networks

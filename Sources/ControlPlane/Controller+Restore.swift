@@ -37,6 +37,8 @@ extension Controller {
       }
     }
     try removeOrphans()
+    try removeUnusedLibraries()
+    refreshPolicies()
   }
 
   /// Endpoints before their networks and sandboxes, which their records refer to.
@@ -65,6 +67,7 @@ extension Controller {
   private func restoreNetwork(_ network: NetworkRecord) throws(ControlError) {
     guard network.state == .settled else { return }
     dataPlaneNetworks[network.id] = try dataPlane.addNetwork(network.dataPlaneOptions)
+    restorePolicy(of: network)
     attempt("restore the gateway of network \(network.name)") { () throws(ControlError) in
       guard let interface = network.gatewayInterface, network.gatewayMode != .isolated else { return }
       let mark = InterfaceMark.gateway(network: network.id)

@@ -3,6 +3,7 @@ import ControlModel
 import Dispatch
 import Foundation
 import Logging
+import Policies
 import Wire
 
 // Theory of operation. A change goes the same way every time: check the request, write an intent to the store, change the
@@ -30,11 +31,11 @@ final class Controller {
   /// By id. A network with a switch that is not in here is one whose making or removal failed half-way.
   var dataPlaneNetworks: [String: DataPlaneNetwork] = [:]
   /// By the network's id.
-  var gatewayPorts: [String: DataPlanePort] = [:]
+  var gatewayPorts: [String: DataPlanePort] = [:] { didSet { portsGeneration += 1 } }
   /// By the endpoint's id.
-  var endpointPorts: [String: DataPlanePort] = [:]
+  var endpointPorts: [String: DataPlanePort] = [:] { didSet { portsGeneration += 1 } }
   /// By the interface's name.
-  var interfacePorts: [String: AttachedInterface] = [:]
+  var interfacePorts: [String: AttachedInterface] = [:] { didSet { portsGeneration += 1 } }
   /// By the interface's name: why it is there and not attached.
   var portTroubles: [String: String] = [:]
   /// By the network's id.
@@ -47,7 +48,7 @@ final class Controller {
   /// Of this host, by which networks reach others.
   var carriers: [LocalVTEP: RaisedCarrier] = [:]
   /// By the network's id.
-  var raisedOverlays: [String: RaisedOverlay] = [:]
+  var raisedOverlays: [String: RaisedOverlay] = [:] { didSet { portsGeneration += 1 } }
   /// By the network's id: why its overlay is not as asked for.
   var overlayTroubles: [String: String] = [:]
   /// nil: a single host.
@@ -90,11 +91,22 @@ final class Controller {
   var arriving: [String: Arrival] = [:]
   /// Does nothing on its own any more.
   var isStopped = false
+  /// nil: nobody watches over libraries' policies.
+  let policyWatch: PolicyWatch?
+  /// By the network's id.
+  var raisedPolicies: [String: RaisedPolicy] = [:]
+  /// By the network's id: why its policy could not be raised.
+  var policyTroubles: [String: String] = [:]
+  /// Changes with ports; and what it was when policies were told of them last.
+  var portsGeneration = 0
+  var toldPortsGeneration = 0
+  let stateDirectory: String
   /// By the endpoint's id: why it is down.
   var troubles: [String: String] = [:]
 
   init(
-    dataPlane: any DataPlane, host: any HostNetwork, names: (any NameService)?, stateDirectory: String, logger: Logger,
+    dataPlane: any DataPlane, host: any HostNetwork, names: (any NameService)?, policyWatch: PolicyWatch?,
+    stateDirectory: String, logger: Logger,
     repeatAnnouncement: @escaping @Sendable (String) -> Void
   ) throws(ControlError) {
     do {
@@ -107,6 +119,8 @@ final class Controller {
     try host.claim()
     store = try Store(directory: stateDirectory)
     self.dataPlane = dataPlane
+    self.policyWatch = policyWatch
+    self.stateDirectory = stateDirectory
     self.host = host
     self.names = names
     self.logger = logger

@@ -26,6 +26,9 @@ public enum Limits {
   public static let aliases = 32
 
   public static let labels = 128
+  public static let policyParameters = 1024
+  /// Of one, key and value.
+  public static let policyParameterBytes = 4096
   /// Beside the default route.
   public static let routesPerEndpoint = 64
   public static let labelKeyLength = 256

@@ -66,6 +66,9 @@ final class Store {
     migrator.registerMigration("12: VLAN tags in overlays") { database in
       try database.execute(sql: "ALTER TABLE overlays ADD COLUMN carries_tags BOOLEAN NOT NULL DEFAULT TRUE")
     }
+    migrator.registerMigration("13: policies") { database in
+      try database.execute(sql: policySchema)
+    }
     return migrator
   }
 

@@ -46,10 +46,13 @@ struct Configuration: Equatable {
   var socketPath: String { givenSocketPath ?? runDirectory + "/martlet.sock" }
 
   /// One for each network namespace, as there is one daemon for each.
-  private var sessionFile: String {
+  private var sessionFile: String { runDirectory + "/sessions-" + Self.namespaceNumber }
+  var policyCallsFile: String { runDirectory + "/policies-" + Self.namespaceNumber }
+
+  private static var namespaceNumber: String {
     var status = stat()
     stat("/proc/self/ns/net", &status)
-    return runDirectory + "/sessions-\(status.st_ino)"
+    return "\(status.st_ino)"
   }
 
   var workerOptions: WorkerOptions {

@@ -6,6 +6,8 @@ import Dispatch
 import Glibc
 import LinuxIO
 import Logging
+import Policies
+import SystemCalls
 
 /// The parts of the daemon, put together, from start to stop.
 struct Daemon {
@@ -36,7 +38,7 @@ struct Daemon {
     defer { names.stop() }
     let controlPlane = try ControlPlane(
       dataPlane: dataPlane, host: try KernelHostNetwork(), names: names,
-      stateDirectory: configuration.stateDirectory, logger: logger)
+      policyWatch: try watchPolicies(), stateDirectory: configuration.stateDirectory, logger: logger)
     if let section = configuration.cluster {
       let cluster = try section.cluster(
         identity: try controlPlane.identity(), stateDirectory: configuration.stateDirectory, logger: logger)
@@ -71,6 +73,19 @@ struct Daemon {
     swarm?.stop()
     metrics?.stop()
     controlPlane.stop()
+  }
+
+  /// Where a service manager has started this process, it starts it again too, with the sockets that it holds.
+  /// nil also where another process has the file: this one is about to be refused for it.
+  private func watchPolicies() throws(ControlError) -> PolicyWatch? {
+    do throws(Errno) {
+      return try PolicyWatch(
+        path: configuration.policyCallsFile, restarts: ServiceManager.variable("NOTIFY_SOCKET") == nil)
+    } catch let error where error.code == EWOULDBLOCK {
+      return nil
+    } catch {
+      throw ControlError(.system, "\(error)")
+    }
   }
 
   /// Serves the socket that systemd has handed over, else one of our own; its path.

@@ -22,6 +22,12 @@ final class StandInDataPlane: DataPlane {
     var injected: [[UInt8]] = []
     var routing = Routing()
     var overlay = Overlay()
+    var policies: [DataPlaneNetwork: Policy] = [:]
+
+    struct Policy: Equatable {
+      var name: String
+      var ports: [DataPlanePolicyPort]
+    }
 
     func network(of port: DataPlanePort) -> DataPlaneNetwork? { ports[port]?.network ?? overlay.remotes[port]?.network }
   }

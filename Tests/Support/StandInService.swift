@@ -30,6 +30,10 @@ package final class StandInService: ControlService {
     case addOverlayPeer(String, OverlayPeerRequest)
     case removeOverlayPeer(String, String)
     case overlayPeers(String)
+    case loadPolicy(String, PolicyRequest)
+    case policy(String)
+    case policies
+    case unloadPolicy(String)
     case clusterView
     case forgetHost(String)
     case publish(String, PublishRequest)

@@ -5,6 +5,7 @@
 
 #include "martlet_bpf.h"
 #include "martlet_doctor.h"
+#include "martlet_fault.h"
 #include "martlet_netlink.h"
 #include "martlet_packet.h"
 #include "martlet_relay.h"
