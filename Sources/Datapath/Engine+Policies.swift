@@ -47,7 +47,7 @@ extension Engine {
     portCounters.handle.add(base &+ PortCounter.rxFrames.rawValue)
     portCounters.handle.add(base &+ PortCounter.rxBytes.rawValue, UInt64(max(0, length)))
     guard length >= Self.ethernetHeaderLength else {
-      countDrop(.runt, at: frame.port)
+      countDrop(.runt, of: frame)
       return false
     }
     let header = VirtioNetHeader(loadingFrom: UnsafeRawPointer(frame.start))
@@ -57,7 +57,7 @@ extension Engine {
       return false
     }
     guard let reason = Network.guardFrame(Self.view(frame)) else { return true }
-    countDrop(reason, at: frame.port)
+    countDrop(reason, of: frame)
     return false
   }
 
@@ -94,14 +94,14 @@ extension Engine {
       if copies > 0 { countCopies(copies, network: network) }
       let verdict = policyBurst.verdicts[index]
       if case .drop(let reason) = verdict {
-        countDrop(reason, at: frame.port)
+        countDrop(reason, of: frame)
       } else if isRouted(frame, by: routedMAC) {
         routeOutward(frame, network: network, now: now, into: &output)
       } else {
         send(frame, verdict, network: network, hasMirror: copies > 0, into: &output)
       }
     }
-    if policyBurst.counts.pointee.lost > 0 { countDrop(.tooManyTargets, at: policyBurst.frames[0].port) }
+    if policyBurst.counts.pointee.lost > 0 { countDrop(.tooManyTargets, of: policyBurst.frames[0]) }
   }
 
   @inlinable
@@ -118,14 +118,14 @@ extension Engine {
   ) {
     switch verdict {
     case .forward(let port):
-      if let reason = reasonAgainst(frame.port, port, network: network) { return countDrop(reason, at: frame.port) }
+      if let reason = reasonAgainst(frame.port, port, network: network) { return countDrop(reason, of: frame) }
       output.transmit(frame, to: port, isOnlyCopy: !hasMirror)
     case .flood, .floodSeparated: floodSeparated(frame, network: network, into: &output)
     case .floodBeside(let port):
       countFlood(of: frame, floodBeside(frame, port, network: network, into: &output), network: network)
     case .targets(let first, let count):
       sendToTargets(frame, first, count, network: network, hasMirror: hasMirror, into: &output)
-    case .drop(let reason): countDrop(reason, at: frame.port)
+    case .drop(let reason): countDrop(reason, of: frame)
     }
   }
 
@@ -162,7 +162,7 @@ extension Engine {
         countDrop(.queueFull, at: target.port)
       }
     }
-    if copies == 0 { countDrop(reason, at: frame.port) } else { countCopies(copies &- 1, network: network) }
+    if copies == 0 { countDrop(reason, of: frame) } else { countCopies(copies &- 1, network: network) }
   }
 
   @usableFromInline

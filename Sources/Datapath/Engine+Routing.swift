@@ -46,7 +46,7 @@ extension Engine {
     _ frame: FrameDescriptor, network: Int, now: UInt32, into output: inout Output
   ) {
     guard router != nil else {
-      if !output.handToRouter(frame) { countDrop(.routerQueueFull, at: frame.port) }
+      if !output.handToRouter(frame) { countDrop(.routerQueueFull, of: frame) }
       return
     }
     carryOut(outwardVerdict(frame, network: network, now: now), frame, from: network, into: &output)
@@ -97,7 +97,7 @@ extension Engine {
       countRouted(from: network, to: port)
       output.transmitRouted(frame, to: port)
     case .held: countRouted(from: network, to: Self.none)
-    case .drop(let reason): countDrop(reason, at: frame.port)
+    case .drop(let reason): countDrop(reason, of: frame)
     }
     sendLeaving(into: &output)
   }

@@ -26,10 +26,10 @@ extension Engine {
       while let next = train.next() {
         switch next {
         case .frame(let tunnelled): receive(tunnelled, now: now, into: &output)
-        case .drop(let reason): countDrop(reason, at: frame.port)
+        case .drop(let reason): countDrop(reason, of: frame)
         }
       }
-    case .drop(let reason): countDrop(reason, at: frame.port)
+    case .drop(let reason): countDrop(reason, of: frame)
     }
   }
 
@@ -40,7 +40,7 @@ extension Engine {
     let carrier = tunnelled.frame.port
     let tunnel = Self.tunnel(carrier, vni: tunnelled.vni)
     guard let port = remotes.lookup(tunnelled.source, tunnel: tunnel) else {
-      return countDrop(remotes.contains(tunnel: tunnel) ? .vxlanUnknownVTEP : .vxlanUnknownVNI, at: carrier)
+      return countDrop(remotes.contains(tunnel: tunnel) ? .vxlanUnknownVTEP : .vxlanUnknownVNI, of: tunnelled.frame)
     }
     var frame = tunnelled.frame
     frame.port = port
@@ -59,7 +59,7 @@ extension Engine {
     portCounters.handle.add(base &+ PortCounter.rxFrames.rawValue)
     portCounters.handle.add(
       base &+ PortCounter.rxBytes.rawValue, UInt64(Int(frame.length) &- VirtioNetHeader.length))
-    countDrop(reason, at: frame.port)
+    countDrop(reason, of: frame)
   }
 
   /// Answers a question for a neighbour that the control plane knows, in place of its flood.
@@ -84,7 +84,7 @@ extension Engine {
     _ frame: FrameDescriptor, network: Int, now: UInt32, into output: inout Output
   ) -> Bool {
     guard isTooLong(frame, network: network) else { return false }
-    countDrop(.oversize, at: frame.port)
+    countDrop(.oversize, of: frame)
     if let answer = tooBigAnswer(frame, network: network, now: now) {
       countRouted(from: Int(Self.none), to: frame.port)
       output.transmit(answer, to: frame.port, isOnlyCopy: true)

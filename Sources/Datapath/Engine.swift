@@ -61,6 +61,13 @@ public struct Engine: ~Copyable {
   /// Of the monotonic clock, at the begin of the burst; for policies.
   public var nanoseconds: UInt64 = 0
   var tooBigBudget = ICMPErrorBudget()
+  let dropLog = DropLog()
+  /// Of this burst.
+  @usableFromInline var dropsToLog: UInt8 = 0
+  /// Why the last frame that was dropped was; for who watches each.
+  var lastDrop: DropReason?
+  /// nil: nobody watches.
+  @usableFromInline var tap: FrameTap?
   /// nil: another worker has it, or nobody.
   public internal(set) var router: UnsafeMutablePointer<Router>?
 
@@ -92,6 +99,7 @@ public struct Engine: ~Copyable {
     isNetwork.deallocate()
     learned.deallocate()
     policyBurst.deallocate()
+    dropLog.deallocate()
   }
 
   /// Readable by any thread; `port * PortCounter.count + counter`.
@@ -104,6 +112,19 @@ public struct Engine: ~Copyable {
   /// - Parameter now: seconds of a monotonic clock.
   @inlinable
   public mutating func process<Output: FrameOutput & ~Copyable>(
+    _ burst: UnsafeBufferPointer<FrameDescriptor>, now: UInt32, into output: inout Output
+  ) {
+    dropsToLog = DropLog.perBurstMax
+    if let tap {
+      processObserved(burst, tap, now: now, into: &output)
+    } else {
+      processBurst(burst, now: now, into: &output)
+    }
+  }
+
+  @inlinable
+  @inline(__always)
+  mutating func processBurst<Output: FrameOutput & ~Copyable>(
     _ burst: UnsafeBufferPointer<FrameDescriptor>, now: UInt32, into output: inout Output
   ) {
     var start = 0
@@ -228,14 +249,14 @@ public struct Engine: ~Copyable {
       }
       switch verdict {
       case .forward(let port): output.transmit(frame, to: port, isOnlyCopy: true)
-      case .drop(let reason): counters.add(base &+ PortCounter.drops.rawValue &+ Int(reason.rawValue))
+      case .drop(let reason): countDrop(reason, of: frame)
       case .flood:
         if networks[network].knowsNeighbours && answer(frame, network: network, into: &output) { continue }
         floodCounted(frame, network: network, beyond: [], into: &output)
       case .floodSeparated: floodSeparated(frame, network: network, into: &output)
       case .floodBeside(let port):
         countFlood(of: frame, floodBeside(frame, port, network: network, into: &output), network: network)
-      case .targets: counters.add(base &+ PortCounter.drops.rawValue &+ Int(DropReason.noOtherPort.rawValue))
+      case .targets: countDrop(.noOtherPort, of: frame)
       }
     }
   }
@@ -283,10 +304,9 @@ public struct Engine: ~Copyable {
 
   @inlinable
   @inline(__always)
-  func countFlood(of frame: FrameDescriptor, _ copies: Int, network: Int) {
+  mutating func countFlood(of frame: FrameDescriptor, _ copies: Int, network: Int) {
     if copies == 0 {
-      let base = Int(frame.port) &* PortCounter.count
-      portCounters.handle.add(base &+ PortCounter.drops.rawValue &+ Int(DropReason.noOtherPort.rawValue))
+      countDrop(.noOtherPort, of: frame)
     } else {
       let counter = network &* NetworkCounter.count &+ NetworkCounter.floodedCopies.rawValue
       networkCounters.handle.add(counter, UInt64(copies &- 1))

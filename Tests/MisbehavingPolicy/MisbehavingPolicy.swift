@@ -2,6 +2,8 @@ import Datapath
 import Glibc
 import Tables
 
+public typealias ExportedPolicy = MisbehavingPolicy
+
 /// A policy that does what its parameter says, as a library: for tests of what becomes of the switch then.
 public struct MisbehavingPolicy: LoadablePolicy {
   enum Conduct: String {
