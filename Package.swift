@@ -51,6 +51,7 @@ let package = Package(
     // System libraries and C shims.
     .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "CLibmnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+    .systemLibrary(name: "CLibpcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .systemLibrary(name: "CLibbpf", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .systemLibrary(name: "CLibldns", pkgConfig: "ldns", providers: [.apt(["libldns-dev"])]),
     .target(name: "CLinux", dependencies: ["CLiburing"], cSettings: gnu),
@@ -62,6 +63,7 @@ let package = Package(
     library("Datapath", ["Wire", "Tables"]),
     library("PolicyText", ["Wire", "Tables", "Datapath"]),
     library("Policies", ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls", "CLinux"]),
+    library("Captures", ["Wire", "CLibpcap"]),
     library("LinuxIO", ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"]),
 
     // The control plane.
@@ -143,6 +145,7 @@ let package = Package(
     tests("TablesTests", ["Tables", "Wire"]),
     tests("DatapathTests", ["Datapath", "Tables", "Wire"]),
     tests("PoliciesTests", ["Policies", "PolicyText", "Datapath", "Tables", "Wire"]),
+    tests("CapturesTests", ["Captures", "Wire"]),
     tests("LinuxIOTests", ["CAllocations", "LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
     tests("RelayTests", ["Relay", "Wire", "SystemCalls", "CLinux"]),

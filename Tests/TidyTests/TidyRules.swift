@@ -39,7 +39,12 @@ enum TidyRules {
     "Tables": ["Wire"],
     "Datapath": ["Wire", "Tables"],
     "PolicyText": ["Wire", "Tables", "Datapath"],
+<<<<<<< HEAD
     "Policies": ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls", "CLinux"],
+=======
+    "Policies": ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls"],
+    "Captures": ["Wire", "CLibpcap"],
+>>>>>>> 01d2813 (Captures: frames are read, filtered and written as pcap and pcapng by libpcap's rules)
     "LinuxIO": ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"],
     "Netlink": ["Wire", "SystemCalls", "CLinux", "CLibmnl"],
     "UplinkFilter": ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
@@ -77,7 +82,7 @@ enum TidyRules {
   /// All that the data path may import of the toolchain: memory and atomics.
   static let pureLibraries: Set<String> = ["Glibc", "Synchronization"]
   /// Beside the data path, those that need no Foundation.
-  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "Relay", "SystemCalls", "UplinkFilter", "DNS"]
+  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "Relay", "SystemCalls", "UplinkFilter", "DNS", "Captures"]
 }
 
 extension TidyRules {

@@ -1,6 +1,6 @@
 # Debian packages that the build, the benchmark, and the system tests with the package need, in this order.
 
-packages="pkg-config liburing-dev libmnl-dev libbpf-dev libldns-dev linux-libc-dev libsqlite3-dev
+packages="pkg-config liburing-dev libmnl-dev libbpf-dev libldns-dev libpcap-dev linux-libc-dev libsqlite3-dev
   iproute2 util-linux procps python3 iperf3 iputils-ping
   ethtool nftables iptables tcpdump wireguard-tools wireguard-go socat jq curl bind9-dnsutils traceroute dnsmasq-base busybox netbase
   dpkg-dev man-db openssl python3-prometheus-client
