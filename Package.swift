@@ -129,7 +129,7 @@ let package = Package(
         "Policies", "SystemCalls", "Wire", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
-    executable("martlet", ["ControlClient", "ControlModel", "Policies", "CLinux", arguments]),
+    executable("martlet", ["Captures", "ControlClient", "ControlModel", "Policies", "CLinux", arguments]),
     executable("martlet-load", ["CLinux", arguments]),
     executable("martlet-cni", ["CNI", "ControlClient", "ControlModel"]),
     executable("martlet-netavark", ["CNI", "ControlClient", "ControlModel", "Netavark"]),

@@ -90,6 +90,12 @@ extension Router {
       try service.unloadPolicy(network: request.captures[0])
       return .done
     },
+    Route(.POST, "/v1/networks/{name}/trace") { request, service throws(ControlError) in
+      try .json(service.trace(network: request.captures[0], request.decoded()))
+    },
+    Route(.GET, "/v1/networks/{name}/drops") { request, service throws(ControlError) in
+      try .json(service.drops(network: request.captures[0]))
+    },
     Route(.GET, "/v1/policies") { _, service throws(ControlError) in try .json(service.policies()) },
   ]
 

@@ -176,6 +176,13 @@ extension ControlClient {
     try send("DELETE", "/v1/networks/\(Self.segment(network))/policy", body: nil)
   }
 
+  public func trace(network: String, _ request: TraceRequest) throws(ControlError) -> Trace {
+    try call("POST", "/v1/networks/\(Self.segment(network))/trace", request)
+  }
+  public func drops(network: String) throws(ControlError) -> [DroppedFrame] {
+    try get("/v1/networks/\(Self.segment(network))/drops")
+  }
+
   public func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication] {
     try call("POST", "/v1/endpoints/\(Self.segment(endpoint))/publish", request)
   }

@@ -57,6 +57,11 @@ public protocol ControlService: Sendable {
   /// The network is a learning switch again. Once more is no error.
   func unloadPolicy(network: String) throws(ControlError)
 
+  /// What would become of a frame. Changes nothing unless it is to be sent.
+  func trace(network: String, _ request: TraceRequest) throws(ControlError) -> Trace
+  /// Frames that went nowhere: the last few dozen, the oldest first.
+  func drops(network: String) throws(ControlError) -> [DroppedFrame]
+
   /// Publishes ports of an endpoint: all of them, or none. What was published, with the host's ports that were chosen.
   func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication]
   /// Withdraws what matches each of the ports: all of it, or nothing. `notFound` where a port is not published.

@@ -1,3 +1,4 @@
+import LinuxIO
 import Tables
 
 /// What the control plane refuses to go beyond. A limit is an answer a user can read, instead of a machine that ran out.
@@ -26,6 +27,8 @@ public enum Limits {
   public static let aliases = 32
 
   public static let labels = 128
+  /// Of a frame that is asked about: what the switch's buffers take.
+  public static let tracedFrameBytes = Switch.tracedFrameMax
   public static let policyParameters = 1024
   /// Of one, key and value.
   public static let policyParameterBytes = 4096

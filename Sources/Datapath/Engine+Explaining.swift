@@ -22,7 +22,9 @@ public struct FrameExplanation: Equatable, Sendable {
   }
 
   public var outcome: Outcome
-  public var copies: [Copy] = []
+  public var copies: [Copy]
+
+  public init(outcome: Outcome, copies: [Copy] = []) { (self.outcome, self.copies) = (outcome, copies) }
 }
 
 // For people who ask why: what `process` would decide, step by step, and nothing carried out. It may allocate, and is not for frames on

@@ -1,5 +1,6 @@
 import ControlModel
 import ControlPlane
+import Datapath
 import Policies
 
 extension StandInDataPlane {
@@ -10,6 +11,22 @@ extension StandInDataPlane {
   ) throws(ControlError) {
     try step("setPolicy") { state throws(ControlError) in
       state.policies[network] = policy.map { .init(name: $0.name, ports: ports) }
+    }
+  }
+
+  func engineIndex(of port: DataPlanePort) -> UInt16? { UInt16(port.index) }
+
+  func trace(
+    _ frame: [UInt8], from port: DataPlanePort, policy: InstalledPolicy?, sends: Bool
+  ) throws(ControlError) -> DataPlaneTrace {
+    DataPlaneTrace(
+      steps: ["in by port {\(port.index)}", "{x}"], explanation: FrameExplanation(outcome: .dropped(.policy)),
+      bytes: frame)
+  }
+
+  func lastDrops() throws(ControlError) -> [DataPlaneDrop] {
+    state.ports.keys.map {
+      DataPlaneDrop(port: $0, reason: .runt, length: 3, bytes: [1, 0xAB, 3], ageSeconds: 2)
     }
   }
 

@@ -34,6 +34,8 @@ package final class StandInService: ControlService {
     case policy(String)
     case policies
     case unloadPolicy(String)
+    case trace(String, TraceRequest)
+    case drops(String)
     case clusterView
     case forgetHost(String)
     case publish(String, PublishRequest)

@@ -39,12 +39,8 @@ enum TidyRules {
     "Tables": ["Wire"],
     "Datapath": ["Wire", "Tables"],
     "PolicyText": ["Wire", "Tables", "Datapath"],
-<<<<<<< HEAD
     "Policies": ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls", "CLinux"],
-=======
-    "Policies": ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls"],
     "Captures": ["Wire", "CLibpcap"],
->>>>>>> 01d2813 (Captures: frames are read, filtered and written as pcap and pcapng by libpcap's rules)
     "LinuxIO": ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"],
     "Netlink": ["Wire", "SystemCalls", "CLinux", "CLibmnl"],
     "UplinkFilter": ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
@@ -69,7 +65,7 @@ enum TidyRules {
       "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "Metrics", "ControlModel", "LinuxIO",
       "Policies", "SystemCalls", "CLinux", "Wire", "ArgumentParser", "Logging", "Yams",
     ],
-    "martlet": ["ControlClient", "ControlModel", "Policies", "SystemCalls", "CLinux", "ArgumentParser"],
+    "martlet": ["Captures", "ControlClient", "ControlModel", "Policies", "SystemCalls", "CLinux", "ArgumentParser"],
     "martlet-cni": ["CNI", "ControlClient", "ControlModel"],
     "martlet-netavark": ["CNI", "ControlClient", "ControlModel", "Netavark"],
     "martlet-load": ["SystemCalls", "CLinux", "ArgumentParser"],

@@ -1,0 +1,126 @@
+import ArgumentParser
+import Captures
+import ControlModel
+
+/// `martlet trace`: why a frame goes where it goes.
+struct TraceCommand: ServiceCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "trace",
+    abstract: "Say what the switch would do with a frame, step by step, and why.",
+    discussion: """
+      Nothing changes by it: no address is learned, nothing is counted or sent, unless --send says so. --explain-drop shows \
+      the last frames that went nowhere, of each burst a few, with what would become of each now.
+
+        martlet trace lab --in web --frame ffffffffffff020000000001080600010800060400010200000000010a0000020000000000000a000003
+        martlet trace lab --in web --pcap odd.pcap
+        martlet trace lab --explain-drop 5
+      """)
+
+  /// Frames of a capture that are traced by one call.
+  static let framesMax = 1000
+
+  @Argument(help: "A network's name or id.", completion: Names.networks) var network: String
+
+  @Option(
+    name: .customLong("in"),
+    help: "The port by which the frame comes in: an endpoint, its sandbox, an interface, gateway, or vtep=ADDRESS.",
+    completion: Names.forwardingPorts)
+  var port: String?
+
+  @Option(help: "The frame from its Ethernet header on, without the check sequence: hexadecimal digits.")
+  var frame: String?
+
+  @Option(
+    help: "A capture whose frames are traced, one after the other.", completion: .file(extensions: ["pcap", "pcapng"]))
+  var pcap: String?
+
+  @Option(help: "Of the capture, only the frame of this number, counted from 1.") var number: Int?
+
+  @Flag(help: "Afterwards the frame goes its way, as if it had come by the port.") var send = false
+
+  @Option(help: "Show so many of the last frames that were dropped, and why.") var explainDrop: Int?
+
+  @OptionGroup(title: "Global options") var global: GlobalOptions
+
+  func validate() throws {
+    if let explainDrop {
+      guard frame == nil, pcap == nil, !send, explainDrop > 0 else {
+        throw ValidationError("--explain-drop takes a number from 1, and no frame")
+      }
+      return
+    }
+    guard port != nil else { throw ValidationError("by which port does the frame come? --in PORT says it") }
+    guard (frame == nil) != (pcap == nil) else { throw ValidationError("give a frame: --frame HEX or --pcap FILE") }
+    guard number == nil || pcap != nil && number! > 0 else {
+      throw ValidationError("--number counts a capture's frames from 1")
+    }
+  }
+
+  func perform(on service: any ControlService, output: Output) throws {
+    if let explainDrop { return try explainDrops(explainDrop, service, output) }
+    guard let port else { return }
+    let frames = try frame.map { [(number: 1, digits: $0)] } ?? capturedFrames()
+    var traces: [Trace] = []
+    for frame in frames {
+      let digits = frame.digits.filter { !$0.isWhitespace && $0 != ":" }
+      let trace = try service.trace(
+        network: network, TraceRequest(port: port, frame: digits, send: send ? true : nil))
+      if output.json {
+        traces.append(trace)
+      } else {
+        if frames.count > 1 { output.line("frame \(frame.number)") }
+        Self.show(trace, output)
+      }
+    }
+    if output.json { try output.value(traces) }
+  }
+
+  private func capturedFrames() throws -> [(number: Int, digits: String)] {
+    var frames: [(number: Int, digits: String)] = []
+    do throws(CaptureError) {
+      var reader = try CaptureReader(path: pcap ?? "")
+      var count = 0
+      while let packet = try reader.next(), frames.count < Self.framesMax {
+        count += 1
+        if let number, number != count { continue }
+        frames.append((count, Self.hexadecimal(packet.bytes)))
+      }
+    } catch {
+      throw ControlError(.invalid, error.description)
+    }
+    guard !frames.isEmpty else {
+      throw ControlError(.invalid, number.map { "\(pcap ?? "") has no frame \($0)" } ?? "\(pcap ?? "") has no frame")
+    }
+    return frames
+  }
+
+  private static func hexadecimal(_ bytes: RawSpan) -> String {
+    bytes.withUnsafeBytes { $0.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
+  }
+
+  private func explainDrops(_ count: Int, _ service: any ControlService, _ output: Output) throws {
+    let drops = try service.drops(network: network).filter { port == nil || $0.port == port }.suffix(count)
+    if output.json { return try output.value(Array(drops)) }
+    if drops.isEmpty { output.line("no frame was dropped at the port it came in by, as far back as it is known") }
+    for drop in drops {
+      let age = (drop.ageSeconds * 10).rounded() / 10
+      output.line("\(age) s ago, by port \(drop.port), \(drop.length) bytes: \(drop.reason)")
+      output.line("  \(drop.frame)")
+      // Of a frame that was longer than what was kept its packet would seem cut.
+      guard drop.length * 2 == drop.frame.count,
+        let trace = try? service.trace(network: network, TraceRequest(port: drop.port, frame: drop.frame))
+      else { continue }
+      for step in trace.steps { output.line("  now: \(step)") }
+    }
+  }
+
+  static func show(_ trace: Trace, _ output: Output) {
+    for step in trace.steps { output.line("  \(step)") }
+    if let rewritten = trace.rewritten { output.line("  rewritten: \(rewritten)") }
+    let ports = trace.copies.map { copy in
+      copy.port + (copy.tag.map { " (tag \($0))" } ?? "") + (copy.mirror ? " (mirror)" : "")
+    }
+    let drop = trace.drop.map { ": \($0)" } ?? ""
+    output.line("=> \(trace.outcome)\(drop)" + (ports.isEmpty ? "" : " by \(ports.joined(separator: ", "))"))
+  }
+}
