@@ -11,6 +11,7 @@ let package = Package(
         .product(name: "Wire", package: "martlet"),
         .product(name: "Tables", package: "martlet"),
         .product(name: "Datapath", package: "martlet"),
+        .product(name: "PolicyText", package: "martlet"),
       ],
       path: "Micro",
       // liburing.h defines _GNU_SOURCE for itself; see the root package.

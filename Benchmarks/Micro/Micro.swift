@@ -12,7 +12,7 @@ enum Micro {
   private static let warmUpRuns = 2
 
   private static var cases: [MicroCase] {
-    wireCases + macTableCases + datapathCases + tunnelCases + routingCases + sharingCases
+    wireCases + macTableCases + datapathCases + policyCases + tunnelCases + routingCases + sharingCases
   }
 
   static func main() {

@@ -12,15 +12,19 @@ struct FlowOutcome: BitwiseCopyable {
 
   init(count: Int, place: UInt32) { bits = Self.known | UInt64(count) << 32 | UInt64(place) }
 
-  @usableFromInline static let known: UInt64 = 1 << 63
-  /// Of an outcome of one rule, the upper half.
-  @usableFromInline static let single: UInt64 = known >> 32 | 1
+  /// One rule that does nothing beside, and the learning switch decides.
+  init(learning rule: UInt32) { bits = Self.learning << 32 | UInt64(rule) }
+
+  private static let known: UInt64 = 1 << 63
+  /// The upper half of what only learns.
+  @usableFromInline static let learning: UInt64 = 0xC000_0001
 
   @inlinable var isKnown: Bool { bits != 0 }
-  /// One rule, and none before it.
-  @inlinable var isSingle: Bool { bits >> 32 == Self.single }
+  @inlinable var onlyLearns: Bool { bits >> 32 == Self.learning }
   @inlinable var place: Int { Int(bits & 0xFFFF_FFFF) }
-  var count: Int { Int((bits & ~Self.known) >> 32) }
+  /// The place is the one rule's number.
+  var isSingle: Bool { count == 1 }
+  var count: Int { Int(bits >> 32 & 0x3FFF_FFFF) }
 }
 
 /// What flows met, by their keys: fixed memory, two places for each hash, of which the newer flow has the first. The hash has a
@@ -52,16 +56,14 @@ struct FlowCache: BitwiseCopyable {
   static let shortBuckets = PolicyLimits.flowCountMax / ways
   static let longBuckets = shortBuckets / 2
 
-  @usableFromInline let short: UnsafeMutablePointer<ShortEntry>
+  let short: UnsafeMutablePointer<ShortEntry>
   private let long: UnsafeMutablePointer<LongEntry>
-  @usableFromInline let hash: KeyedHash
-  @usableFromInline let shortMask: UInt64
+  let hash: KeyedHash
 
   init(seed: UInt64) {
     short = .allocate(capacity: Self.shortBuckets * Self.ways)
     long = .allocate(capacity: Self.longBuckets * Self.ways)
     hash = KeyedHash(seed: seed)
-    shortMask = UInt64(Self.shortBuckets - 1)
     clear()
   }
 
@@ -75,20 +77,13 @@ struct FlowCache: BitwiseCopyable {
     long.initialize(repeating: LongEntry(), count: Self.longBuckets * Self.ways)
   }
 
-  /// By the words of a key that is short.
-  @inlinable
-  @inline(__always)
-  func find(_ header: UInt64, _ station: UInt64, _ addresses: UInt64) -> FlowOutcome {
-    let bucket = hash(UInt128(station) << 64 | UInt128(header), addresses) & shortMask
-    let entry = short + Int(truncatingIfNeeded: bucket &* 2)
-    if entry[0].holds(header, station, addresses) { return FlowOutcome(bits: entry[0].outcome) }
-    if entry[1].holds(header, station, addresses) { return FlowOutcome(bits: entry[1].outcome) }
-    return FlowOutcome(bits: 0)
-  }
-
-  @usableFromInline
   func find(_ key: FlowKey) -> FlowOutcome {
-    if key.isShort { return find(key.header, key.station, key.addresses) }
+    if key.isShort {
+      let entry = shortBucket(key)
+      if entry[0].holds(key.header, key.station, key.addresses) { return FlowOutcome(bits: entry[0].outcome) }
+      let isSecond = entry[1].holds(key.header, key.station, key.addresses)
+      return FlowOutcome(bits: isSecond ? entry[1].outcome : 0)
+    }
     let entry = longBucket(key)
     if entry[0].key == key { return FlowOutcome(bits: entry[0].outcome) }
     return FlowOutcome(bits: entry[1].key == key ? entry[1].outcome : 0)
@@ -97,8 +92,7 @@ struct FlowCache: BitwiseCopyable {
   /// The key is not there yet.
   func insert(_ key: FlowKey, _ outcome: FlowOutcome) {
     if key.isShort {
-      let bucket = hash(UInt128(key.station) << 64 | UInt128(key.header), key.addresses) & shortMask
-      let entry = short + Int(bucket &* 2)
+      let entry = shortBucket(key)
       entry[1] = entry[0]
       entry[0] = ShortEntry(
         header: key.header, station: key.station, addresses: key.addresses, outcome: outcome.bits)
@@ -107,6 +101,12 @@ struct FlowCache: BitwiseCopyable {
       entry[1] = entry[0]
       entry[0] = LongEntry(key: key, outcome: outcome.bits)
     }
+  }
+
+  /// As `FastPath.find` has it.
+  private func shortBucket(_ key: FlowKey) -> UnsafeMutablePointer<ShortEntry> {
+    let bucket = hash(UInt128(key.station) << 64 | UInt128(key.header), key.addresses) & UInt64(Self.shortBuckets - 1)
+    return short + Int(bucket) &* Self.ways
   }
 
   private func longBucket(_ key: FlowKey) -> UnsafeMutablePointer<LongEntry> {

@@ -46,7 +46,7 @@ struct FlowKey: Equatable, BitwiseCopyable {
   }
 
   static let tagBit: UInt64 = 1 << 56
-  @usableFromInline static let flagsBit: UInt64 = 1 << 57
+  static let flagsBit: UInt64 = 1 << 57
 
   init() {}
 
@@ -144,7 +144,7 @@ extension FlowKey {
   }
 
   /// RFC 9293, 3.1.
-  @usableFromInline static let tcpFlagsOffset = 13
+  static let tcpFlagsOffset = 13
 
   private mutating func setIP(_ trafficClass: UInt8, _ timeToLive: UInt8, _ kind: IPProtocol) {
     header |= UInt64(trafficClass) << 24

@@ -1,7 +1,10 @@
 /// Reads a policy's text: one statement after the other, each of which begins a line.
 struct Parser {
   /// The statement makes no sense from here on; what is wrong has been said.
-  struct Broken: Error {}
+  struct Broken: Error {
+    /// The line is no statement: the next may be one.
+    var isOneLine = false
+  }
 
   private var scanner: Scanner
   /// The next one.
@@ -29,7 +32,7 @@ struct Parser {
     while true {
       skipNewlines()
       guard token.kind != .end, diagnostics.count < PolicyLimits.diagnosticCountMax else { return }
-      do { try statement() } catch { recover() }
+      do { try statement() } catch { recover(error) }
     }
   }
 
@@ -45,7 +48,9 @@ struct Parser {
     case "set": try set()
     case "meter": try meter()
     case "rule": return try rule(keyword)
-    default: throw broken("a line begins with policy, default, set, meter or rule", at: keyword)
+    default:
+      complain("a line begins with policy, default, set, meter or rule", at: keyword)
+      throw Broken(isOneLine: true)
     }
     try endLine()
   }
@@ -89,7 +94,7 @@ struct Parser {
       elements.append(text(take()))
       if token.kind == .comma {
         take()
-      } else if token.kind != .newline && token.kind != .close {
+      } else if token.kind != .newline && token.kind != .close && token.kind != .end {
         throw broken("elements are separated by commas", at: token)
       }
     }
@@ -107,6 +112,7 @@ struct Parser {
     try expect(.open, "what a meter lets pass stands between { and }, as { rate 10M burst 64k }")
     var rate: UInt64?
     var burst: UInt64?
+    let before = diagnostics.count
     while true {
       skipNewlines()
       if token.kind == .close { break }
@@ -122,6 +128,7 @@ struct Parser {
     guard draft.meters.count < PolicyLimits.meterCountMax else {
       return complain("a policy has at most \(PolicyLimits.meterCountMax) meters", at: place)
     }
+    guard diagnostics.count == before else { return }
     guard let rate else { return complain("meter \(name) has no rate", at: place) }
     meterPlaces[name] = draft.meters.count
     draft.meters.append(DraftMeter(name: name, rate: rate, burst: burst))
@@ -222,13 +229,13 @@ struct Parser {
     return Broken()
   }
 
-  /// Goes on at the next line that begins as a statement does.
-  private mutating func recover() {
+  /// Goes on at the next line that begins as a statement does: what is between may belong to the broken one.
+  private mutating func recover(_ error: Broken) {
     let statements: Set = ["policy", "default", "set", "meter", "rule"]
     while true {
       while token.kind != .newline && token.kind != .end { take() }
       skipNewlines()
-      if token.kind == .end || token.kind == .word && statements.contains(text(token)) { return }
+      if token.kind == .end || error.isOneLine || statements.contains(text(token)) { return }
     }
   }
 }

@@ -1,7 +1,6 @@
 import Datapath
 
 /// How a frame's way ends, as workers read it.
-@usableFromInline
 struct EndingRecord: BitwiseCopyable {
   let kind: Ending
   /// 0: the tag stays; `noTag`: it is taken away; else the VLAN's identifier.
@@ -27,12 +26,11 @@ struct ActionRecord: BitwiseCopyable {
   let exceeded: EndingRecord
 }
 
-@usableFromInline
 struct RuleRecord: BitwiseCopyable {
   /// Counter of its hits.
-  @usableFromInline let hits: UInt32
+  let hits: UInt32
   /// It does nothing beside, and the learning switch decides.
-  @usableFromInline let onlyLearns: Bool
+  let onlyLearns: Bool
   /// The search may go on behind it.
   let goesOn: Bool
   let actionCount: UInt8

@@ -23,13 +23,13 @@ public struct TextPolicy: LoadablePolicy {
   let meters: MeterBank
   /// nil: it has not been told of ports.
   private(set) var worker: WorkerMemory?
-  @usableFromInline var fast: FastPath
+  /// Of `worker`; nil too where the fast path is not for these rules.
+  @usableFromInline private(set) var fast: UnsafePointer<FastPath>?
 
   public init(_ compiled: CompiledPolicy) {
     self.compiled = compiled
     tables = compiled.tables
     meters = MeterBank(compiled.tables.draft.meters)
-    fast = FastPath(compiled.tables)
   }
 
   /// Refuses: the rules are not in parameters.
@@ -43,33 +43,36 @@ public struct TextPolicy: LoadablePolicy {
   public mutating func portsChanged(_ ports: [PolicyPort]) {
     let memory = WorkerMemory(tables, ports)
     worker = memory
-    fast.cache = memory.cache
+    fast = memory.fast.pointee.isPlain ? UnsafePointer(memory.fast) : nil
   }
 
   /// Where no worker was told of ports yet there is no flow cache, and no port has a name.
   @inlinable
   @inline(__always)
   public mutating func decide(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
-    if let cache = fast.cache, !view.isTraced {
-      let outcome = fast.find(frame, in: cache)
-      if outcome.isSingle {
-        let record = fast.records[outcome.place]
-        if record.onlyLearns {
-          view.count(Int(record.hits))
-          return LearningSwitch().decide(frame, &view)
-        }
+    var outcome = FlowOutcome(bits: 0)
+    if let fast, !view.isTraced {
+      outcome = FastPath.find(frame, fast)
+      if outcome.onlyLearns {
+        view.count(fast.pointee.firstHits &+ outcome.place)
+        return LearningSwitch().decide(frame, &view)
       }
-      if outcome.isKnown { return run(outcome, frame, &view) }
     }
-    return decideAnew(frame, &view)
+    return decide(frame, &view, outcome)
   }
 
-  /// Where the flow cache's fast path did not find the flow.
+  /// All but the most common case.
+  /// - Parameter known: what the flow cache said; nothing is known where it was not asked.
   @usableFromInline
   @inline(never)
-  mutating func decideAnew(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
+  func decide(_ frame: borrowing Frame, _ view: inout NetworkView, _ known: FlowOutcome) -> Verdict {
+    if known.isKnown { return run(known, frame, &view) }
+    guard !view.isTraced, let worker else { return decideSlowly(frame, &view) }
+    if !worker.fast.pointee.isPlain {
+      let outcome = worker.fast.pointee.find(frame, in: worker.cache)
+      if outcome.isKnown { return run(outcome, frame, &view) }
+    }
     let key = FlowKey(frame, isDeep: tables.isDeep).masked(by: tables.mask)
-    guard !view.isTraced, let worker else { return decideSlowly(key, frame, &view) }
     var outcome = worker.cache.find(key)
     if !outcome.isKnown {
       outcome = classify(key, worker)
@@ -87,7 +90,10 @@ public struct TextPolicy: LoadablePolicy {
     }
     let rules = worker.chains + worker.chainEnd
     let count = classifier.rules(key, into: rules)
-    if count == 1 { return FlowOutcome(count: 1, place: rules[0]) }
+    if count == 1 {
+      let onlyLearns = tables.rules.records[Int(rules[0])].onlyLearns
+      return onlyLearns ? FlowOutcome(learning: rules[0]) : FlowOutcome(count: 1, place: rules[0])
+    }
     defer { worker.chainEnd += count }
     return FlowOutcome(count: count, place: UInt32(worker.chainEnd))
   }
@@ -99,9 +105,7 @@ public struct TextPolicy: LoadablePolicy {
   }
 
   /// Does what the rules say that a flow met.
-  @usableFromInline
-  @inline(never)
-  mutating func run(_ outcome: FlowOutcome, _ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
+  private func run(_ outcome: FlowOutcome, _ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
     if outcome.isSingle {
       if let verdict = run(rule: outcome.place, frame, &view) { return verdict }
     } else if let worker {
@@ -114,7 +118,8 @@ public struct TextPolicy: LoadablePolicy {
   }
 
   /// Without a flow cache, or when somebody wants to read how: writes nothing in memory that outlives the call.
-  private mutating func decideSlowly(_ key: FlowKey, _ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
+  private func decideSlowly(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
+    let key = FlowKey(frame, isDeep: tables.isDeep).masked(by: tables.mask)
     if view.isTraced { explainSearch(key, view) }
     let rules = UnsafeMutablePointer<UInt32>.allocate(capacity: max(1, tables.draft.rules.count))
     defer { rules.deallocate() }

@@ -6,6 +6,7 @@ final class WorkerMemory: @unchecked Sendable {
   /// By the place of their names; `Engine.none`: there is no such port.
   let ports: UnsafeMutablePointer<UInt16>
   let cache: FlowCache
+  let fast: UnsafeMutablePointer<FastPath>
   /// Numbers of the rules that flows met, where these are not one.
   let chains: UnsafeMutablePointer<UInt32>
   let chainCapacity: Int
@@ -26,6 +27,7 @@ final class WorkerMemory: @unchecked Sendable {
     }
     ports = copied(tables.draft.ports.map { byName[$0] ?? Engine.none })
     cache = FlowCache(seed: UInt64.random(in: 0 ... .max))
+    fast = copied([FastPath(tables, cache)])
     chainCapacity = tables.draft.rules.count + Self.chainRoom
     chains = .allocate(capacity: chainCapacity)
   }
@@ -35,6 +37,7 @@ final class WorkerMemory: @unchecked Sendable {
     dimensions.deallocate()
     ports.deallocate()
     cache.deallocate()
+    fast.deallocate()
     chains.deallocate()
   }
 }

@@ -43,11 +43,13 @@ struct SampleFrame {
       return bytes + [UInt8](repeating: 0, count: 18)
     case .ipv4(let source, let destination):
       let payload = payload
-      bytes += [0x08, 0x00, 0x45 + UInt8(optionsLength / 4), trafficClass]
-      bytes += Self.octets(UInt16(20 + optionsLength + payload.count)) + [0x12, 0x34]
-      bytes += Self.octets(fragment == .none ? 0x4000 : fragment == .first ? 0x2000 : 0x0010 as UInt16)
-      bytes += [timeToLive, number, 0, 0] + Self.octets(source) + Self.octets(destination)
-      return bytes + [UInt8](repeating: 1, count: optionsLength) + payload
+      var header: [UInt8] = [0x45 + UInt8(optionsLength / 4), trafficClass]
+      header += Self.octets(UInt16(20 + optionsLength + payload.count)) + [0x12, 0x34]
+      header += Self.octets(fragment == .none ? 0x4000 : fragment == .first ? 0x2000 : 0x0010 as UInt16)
+      header += [timeToLive, number, 0, 0] + Self.octets(source) + Self.octets(destination)
+      header += [UInt8](repeating: 1, count: optionsLength)
+      header.replaceSubrange(10..<12, with: Self.octets(Self.checksum(header)))
+      return bytes + [0x08, 0x00] + header + payload
     case .ipv6(let source, let destination): return bytes + ipv6(source, destination)
     }
   }
@@ -93,6 +95,14 @@ struct SampleFrame {
     case .icmp(let type, let code): return [type, code, 0, 0] + rest
     case .other: return rest
     }
+  }
+
+  /// RFC 1071.
+  private static func checksum(_ bytes: [UInt8]) -> UInt16 {
+    var sum: UInt32 = 0
+    for place in stride(from: 0, to: bytes.count, by: 2) { sum += UInt32(bytes[place]) << 8 | UInt32(bytes[place + 1]) }
+    while sum > 0xFFFF { sum = sum & 0xFFFF + sum >> 16 }
+    return ~UInt16(sum)
   }
 
   private static func octets(_ value: UInt16) -> [UInt8] { [UInt8(value >> 8), UInt8(value & 0xFF)] }
