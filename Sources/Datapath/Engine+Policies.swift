@@ -122,7 +122,9 @@ extension Engine {
       output.transmit(frame, to: port, isOnlyCopy: !hasMirror)
     case .flood, .floodSeparated: floodSeparated(frame, network: network, into: &output)
     case .floodBeside(let port):
-      countFlood(of: frame, floodBeside(frame, port, network: network, into: &output), network: network)
+      let separation = ports[Int(frame.port)].separation
+      countFlood(
+        of: frame, floodBeside(frame, port, network: network, beyond: separation, into: &output), network: network)
     case .targets(let first, let count):
       sendToTargets(frame, first, count, network: network, hasMirror: hasMirror, into: &output)
     case .drop(let reason): countDrop(reason, of: frame)

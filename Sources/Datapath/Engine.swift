@@ -313,14 +313,16 @@ public struct Engine: ~Copyable {
     }
   }
 
-  /// A copy for every other member but `beside`; how many.
+  /// A copy for every other member but `beside` that has nothing of `separation`; how many.
   @inlinable
   mutating func floodBeside<Output: FrameOutput & ~Copyable>(
-    _ frame: FrameDescriptor, _ beside: UInt16, network: Int, into output: inout Output
+    _ frame: FrameDescriptor, _ beside: UInt16, network: Int, beyond separation: Separation = [],
+    into output: inout Output
   ) -> Int {
     let members = networks[network].members
     var copies = 0
     for index in 0..<networks[network].memberCount where members[index] != frame.port && members[index] != beside {
+      if !separation.isDisjoint(with: ports[Int(members[index])].separation) { continue }
       output.transmit(frame, to: members[index], isOnlyCopy: false)
       copies &+= 1
     }

@@ -64,6 +64,13 @@ public struct NetworkView: ~Copyable {
     return table.pointee.lookup(address)
   }
 
+  /// The same, of what was not learned: people, or the control plane, have put it there.
+  public func lookupStatic(_ address: MACAddress) -> UInt16 {
+    if trace != nil { explainLookup(address) }
+    guard let entry = table.pointee.entry(of: address), entry.isStatic else { return MACTable.noPort }
+    return entry.port
+  }
+
   // MARK: Ports
 
   /// A port of the network; in no particular order.

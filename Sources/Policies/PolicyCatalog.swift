@@ -29,7 +29,17 @@ public struct BuiltInPolicy: Sendable {
 public enum PolicyCatalog {
   /// By name.
   public static let builtIn: [BuiltInPolicy] = [
-    BuiltInPolicy(LearningPolicy.self)
+    BuiltInPolicy(ActiveStandbyPolicy.self),
+    BuiltInPolicy(FlowHashPolicy.self),
+    BuiltInPolicy(HubPolicy.self),
+    BuiltInPolicy(IsolatedPolicy.self),
+    BuiltInPolicy(LearningPolicy.self),
+    BuiltInPolicy(PortGuardPolicy.self),
+    BuiltInPolicy(RateLimitPolicy.self),
+    BuiltInPolicy(SnoopingPolicy.self),
+    BuiltInPolicy(StaticPolicy.self),
+    BuiltInPolicy(StormControlPolicy.self),
+    BuiltInPolicy(VLANPolicy.self),
   ]
 
   public static func policy(named name: String) -> BuiltInPolicy? { builtIn.first { $0.name == name } }

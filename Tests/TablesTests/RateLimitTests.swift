@@ -1,3 +1,4 @@
+import Glibc
 import Support
 import Tables
 import Testing
@@ -42,6 +43,17 @@ import Testing
     #expect(!limit.admits(bytes: 1, now: 0) && !limit.admits(bytes: 1, now: 200_000_000))
     #expect(limit.admits(bytes: 60, now: 1_000_000_000))
     #expect(limit.admits(bytes: 65_549, now: 2_000_000_000_000))
+  }
+
+  @Test func `frames count whatever their length, and ten pass at once`() {
+    let word = zeroedAtomics(1)
+    defer { free(word) }
+    let meter = RateMeter(frames: 4)
+    for length in 0..<10 as Range<UInt32> { #expect(meter.admits(bytes: 60 + length * 7000, now: 1 << 40, at: word)) }
+    #expect(!meter.admits(bytes: 60, now: 1 << 40, at: word) && !meter.hasRoom(now: 1 << 40, at: word))
+    #expect(meter.hasRoom(now: 1 << 40 + 250_000_000, at: word))
+    #expect(meter.admits(bytes: 60, now: 1 << 40 + 250_000_000, at: word))
+    #expect(!meter.admits(bytes: 60, now: 1 << 40 + 250_000_000, at: word))
   }
 
   @Test func `threads share one limit`() async {

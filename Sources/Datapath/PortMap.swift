@@ -1,0 +1,34 @@
+/// What a policy keeps of each port, by the port's index. A frame's port that the policy was not told of yet has `fallback`.
+@frozen
+public struct PortMap<Value> {
+  @usableFromInline var values: [Value]
+  @usableFromInline let fallback: Value
+
+  @inlinable
+  public init(_ fallback: Value) { (values, self.fallback) = ([], fallback) }
+
+  /// Setting allocates: not for each frame.
+  @inlinable
+  public subscript(port: UInt16) -> Value {
+    @inline(__always)
+    get { Int(port) < values.count ? values[Int(port)] : fallback }
+    set {
+      while values.count <= Int(port) { values.append(fallback) }
+      values[Int(port)] = newValue
+    }
+  }
+
+  /// Back to where all ports have `fallback`.
+  @inlinable
+  public mutating func removeAll() { values.removeAll(keepingCapacity: true) }
+}
+
+extension PortMap: Sendable where Value: Sendable {}
+
+extension PolicyPort {
+  /// People mean this port by the name.
+  public func isCalled(_ name: String) -> Bool { names.contains(name) }
+
+  /// People mean this port by one of the names.
+  public func isCalled(oneOf names: [String]) -> Bool { self.names.contains { names.contains($0) } }
+}
