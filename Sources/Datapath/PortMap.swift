@@ -1,3 +1,5 @@
+import Wire
+
 /// What a policy keeps of each port, by the port's index. A frame's port that the policy was not told of yet has `fallback`.
 @frozen
 public struct PortMap<Value> {
@@ -24,6 +26,11 @@ public struct PortMap<Value> {
 }
 
 extension PortMap: Sendable where Value: Sendable {}
+
+extension [PolicyPort] {
+  /// The MAC address behind which the router is: frames to it are routed whatever port they are sent to, unless they are dropped.
+  public var gatewayMAC: MACAddress? { first { $0.kind == .gateway && $0.mac != .zero }?.mac }
+}
 
 extension PolicyPort {
   /// People mean this port by the name.

@@ -44,6 +44,7 @@ struct PathPolicyTests {
     var (first, later) = (flow(1), flow(2))
     (first[20], later[21]) = (0x20, 0x01)
     #expect(bed.send(first, from: 1) == bed.send(later, from: 1))
+    #expect(bed.send(flow(1, to: host(0)), from: 1) == [0, 2, 3, 4, 5], "the gateway is never unknown")
     let together = try PolicyBed("ecmp", ports(5), ["members": "e2,e3,e4,e5", "by": "addresses"])
     #expect(Set(places(together)).count == 1)
   }
@@ -129,6 +130,14 @@ struct PathPolicyTests {
     let never = try pair(["silence": "0"])
     never.now += 3000
     #expect(never.send(frame(to: broadcast, from: host(0x50)), from: 2) == [])
+  }
+
+  @Test("what came from one host of an overlay goes to no other, with two ports as one, too")
+  func overlay() throws {
+    let hosts = [8, 9].map { PolicyPort(index: $0, kind: .vtep, names: ["192.0.2.\($0)"]) }
+    let bed = try PolicyBed("active-standby", ports(3) + hosts, ["active": "e1", "standby": "e2"])
+    #expect(bed.send(frame(to: broadcast, from: host(0x70)), from: 8) == [0, 1, 3])
+    #expect(bed.send(frame(to: broadcast, from: host(3)), from: 3) == [0, 1, 8, 9] && bed.isConserved)
   }
 
   @Test("what one worker hears of the pair, all know")

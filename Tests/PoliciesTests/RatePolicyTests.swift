@@ -65,6 +65,8 @@ struct RatePolicyTests {
     #expect(passed(150, frame(to: broadcast, from: host(1)), from: 1, bed) == 100)
     #expect(passed(150, frame(to: host(9), from: host(1)), from: 1, bed) == 150)
     #expect(passed(150, frame(to: 0x0100_5E00_0001, from: host(1)), from: 1, bed) == 150)
+    let routed = try PolicyBed("storm-control", ports(2), ["unknown": "1fps"])
+    #expect(passed(150, frame(to: host(0), from: host(1)), from: 1, routed) == 150, "the gateway is never unknown")
     #expect(bed.isConserved)
   }
 }

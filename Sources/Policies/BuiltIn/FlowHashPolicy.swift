@@ -27,6 +27,8 @@ public struct FlowHashPolicy: LoadablePolicy {
   private var addresses: [MACAddress] = []
   private let usesPorts: Bool
   private var members: [Member] = []
+  /// The router's: known even where the MAC table does not have it.
+  private var gateway: MACAddress?
 
   public init?(_ parameters: inout PolicyParameters) {
     names = parameters.list("members")
@@ -47,6 +49,7 @@ public struct FlowHashPolicy: LoadablePolicy {
   }
 
   public mutating func portsChanged(_ ports: [PolicyPort]) {
+    gateway = ports.gatewayMAC
     members = names.indices.compactMap { number in
       ports.first { $0.isCalled(names[number]) }.map {
         Member(port: $0.index, number: number, hash: hashes[number])
@@ -61,7 +64,9 @@ public struct FlowHashPolicy: LoadablePolicy {
     if frame.destination.isGroup { return .flood }
     if addresses.contains(frame.destination) { return spread(frame, &view) }
     let port = view.lookup(frame.destination)
-    if port == MACTable.noPort { return addresses.isEmpty ? spread(frame, &view) : .flood }
+    if port == MACTable.noPort {
+      return addresses.isEmpty && frame.destination != gateway ? spread(frame, &view) : .flood
+    }
     return port == frame.port ? .drop(.samePort) : .forward(port)
   }
 

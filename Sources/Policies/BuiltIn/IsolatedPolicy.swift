@@ -1,5 +1,6 @@
 import Datapath
 import Tables
+import Wire
 
 /// A private VLAN (RFC 5517): isolated ports reach the promiscuous ones and not each other; those reach all.
 public struct IsolatedPolicy: LoadablePolicy {
@@ -9,6 +10,8 @@ public struct IsolatedPolicy: LoadablePolicy {
   private let names: [String]
   private var promiscuous: [UInt16] = []
   private var isPromiscuous = PortMap(false)
+  /// Of a gateway that isolated ports do not reach.
+  private var closedGateway: MACAddress?
 
   public init?(_ parameters: inout PolicyParameters) {
     names = parameters.list("promiscuous", default: ["gateway"])
@@ -16,6 +19,7 @@ public struct IsolatedPolicy: LoadablePolicy {
 
   public mutating func portsChanged(_ ports: [PolicyPort]) {
     promiscuous = ports.filter { $0.isCalled(oneOf: names) }.map(\.index)
+    closedGateway = ports.filter { !$0.isCalled(oneOf: names) }.gatewayMAC
     isPromiscuous.removeAll()
     for port in promiscuous { isPromiscuous[port] = true }
   }
@@ -28,6 +32,10 @@ public struct IsolatedPolicy: LoadablePolicy {
     if isPromiscuous[frame.port] {
       view.explain("{\(frame.port)} is promiscuous: it reaches every port")
       return port == MACTable.noPort ? .flood : .forward(port)
+    }
+    if frame.destination == closedGateway {
+      view.explain("the gateway is isolated, too")
+      return .drop(.isolated)
     }
     if port != MACTable.noPort {
       if isPromiscuous[port] { return .forward(port) }

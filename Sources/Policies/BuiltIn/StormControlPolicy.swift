@@ -1,6 +1,7 @@
 import Datapath
 import Synchronization
 import Tables
+import Wire
 
 /// A learning switch that bounds what a port may have flooded: a host that sends to everybody without end, or to addresses that
 /// nobody has, is cut down, and what it sends to known stations passes.
@@ -18,6 +19,8 @@ public struct StormControlPolicy: LoadablePolicy {
   private let broadcast: RateMeter?
   private let multicast: RateMeter?
   private let unknown: RateMeter?
+  /// What is for it is routed, not flooded, even where the MAC table does not have it.
+  private var gateway: MACAddress?
   /// A word for each kind of each port there may be: a port has the same index for all workers.
   private let shared = SharedWords((MACTable.portCapacityMax + 1) * Kind.allCases.count)
   private let buckets: UnsafeMutablePointer<Atomic<UInt64>>
@@ -34,12 +37,15 @@ public struct StormControlPolicy: LoadablePolicy {
     return text == "off" ? nil : parameters.meter(text, of: key)
   }
 
+  public mutating func portsChanged(_ ports: [PolicyPort]) { gateway = ports.gatewayMAC }
+
   @inline(__always)
   public mutating func decide(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
     let verdict = LearningSwitch().decide(frame, &view)
     guard verdict == .flood else { return verdict }
     if frame.destination == .broadcast { return limit(.broadcast, broadcast, frame.port, &view) }
     if frame.destination.isGroup { return limit(.multicast, multicast, frame.port, &view) }
+    if frame.destination == gateway { return .flood }
     return limit(.unknown, unknown, frame.port, &view)
   }
 

@@ -21,8 +21,8 @@ public struct VLANPolicy: LoadablePolicy {
   private var ports = PortMap(VLANPort())
   /// VLANs that each trunk carries: a row of bits each.
   private var carried: [UInt64] = []
-  /// The MAC address behind which is the router, and the VLAN that it is in.
-  private var gateway = (mac: MACAddress.zero, vlan: UInt16(0))
+  /// The router's address, and the VLAN that the gateway is in.
+  private var gateway: (mac: MACAddress?, vlan: UInt16) = (nil, 0)
   private let shared: SharedKeys
   private let table: SharedSet
 
@@ -44,7 +44,7 @@ public struct VLANPolicy: LoadablePolicy {
   public mutating func portsChanged(_ ports: [PolicyPort]) {
     self.ports.removeAll()
     carried.removeAll(keepingCapacity: true)
-    gateway = (.zero, 0)
+    gateway = (ports.gatewayMAC, 0)
     for port in ports {
       let mode = port.names.compactMap { modes[$0] }.first ?? defaultMode
       self.ports[port.index] = VLANPort(mode, row: carried.count)
@@ -52,7 +52,7 @@ public struct VLANPolicy: LoadablePolicy {
         carried += repeatElement(0, count: VLANPort.rowLength)
         for vlan in vlans { carried[carried.count - VLANPort.rowLength + Int(vlan >> 6)] |= 1 << UInt64(vlan & 63) }
       }
-      if port.kind == .gateway { gateway = (port.mac, self.ports[port.index].vlan) }
+      if port.kind == .gateway { gateway.vlan = self.ports[port.index].vlan }
     }
   }
 
@@ -62,7 +62,7 @@ public struct VLANPolicy: LoadablePolicy {
     let vlan = vlan(of: tag, at: ports[frame.port])
     if vlan == 0 { return filter("{\(frame.port)} takes no frame with \(tag)", &view) }
     // The router has no VLANs: whoever may not reach the gateway's port may not be routed either.
-    if frame.destination == gateway.mac && vlan != gateway.vlan && gateway.mac != .zero {
+    if frame.destination == gateway.mac && vlan != gateway.vlan {
       return filter("the gateway is not in VLAN \(VLANMode.text(vlan))", &view)
     }
     view.explain("the frame is of VLAN \(VLANMode.text(vlan))")
