@@ -33,9 +33,14 @@ extension [PolicyPort] {
 }
 
 extension PolicyPort {
-  /// People mean this port by the name.
-  public func isCalled(_ name: String) -> Bool { names.contains(name) }
+  /// People mean this port by the name. Only the gateway is called gateway, whatever alias an endpoint has.
+  public func isCalled(_ name: String) -> Bool { names.contains(name) && (name != "gateway" || kind == .gateway) }
 
   /// People mean this port by one of the names.
-  public func isCalled(oneOf names: [String]) -> Bool { self.names.contains { names.contains($0) } }
+  public func isCalled(oneOf names: [String]) -> Bool { names.contains { isCalled($0) } }
+
+  /// What people have said of the port, among what they said by names: `port.NAME=VALUE`.
+  public func value<Value>(in values: [String: Value]) -> Value? {
+    names.lazy.filter { isCalled($0) }.compactMap { values[$0] }.first
+  }
 }

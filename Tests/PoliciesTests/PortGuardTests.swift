@@ -15,6 +15,7 @@ struct PortGuardTests {
       PolicyPort(
         index: 2, kind: .endpoint, names: ["b"], mac: Golden.other,
         addresses: [IPAddress("10.9.0.2")!, IPAddress("2001:db8::b")!]),
+      PolicyPort(index: 4, kind: .endpoint, names: ["c", "gateway"], mac: MACAddress("02:00:00:00:00:0c")!),
       PolicyPort(index: 3, kind: .interface, names: ["lan"]),
     ]
     return try PolicyBed("port-guard", ports, parameters)
@@ -74,6 +75,7 @@ struct PortGuardTests {
     #expect(bed.drops(0, .portGuard) == 0)
     for bytes in [Golden.udpOfAnother, Golden.arpOfAnother, Golden.probeForAnother] { _ = bed.send(bytes, from: 3) }
     #expect(bed.drops(3, .portGuard) == 0)
+    #expect(bed.send(Golden.dhcpOffer, from: 4) == [], "an endpoint's alias makes no gateway of it")
     for bytes in [Golden.dhcpOffer, Golden.dhcpv6Advertise, Golden.routerAdvertisement, Golden.dhcpOfferFragment] {
       #expect(bed.send(bytes, from: 3) == [])
     }

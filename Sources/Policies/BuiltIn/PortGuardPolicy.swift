@@ -43,14 +43,14 @@ public struct PortGuardPolicy: LoadablePolicy {
     stations.removeAll()
     addresses.removeAll(keepingCapacity: true)
     for port in ports {
-      let own = port.addresses + port.names.flatMap { extra[$0] ?? [] }
+      let own = port.addresses + (port.value(in: extra) ?? [])
       let first = addresses.count
       addresses += own.map(\.mapped)
       // Other hosts' switches guard their own endpoints; what an interface leads to is not known by addresses.
       let trust: Station.Trust =
         if port.isCalled(oneOf: trusted) || port.kind == .vtep {
           .all
-        } else if port.kind == .endpoint && port.mac != .zero {
+        } else if port.kind == .endpoint {
           .own
         } else {
           .anyAddress

@@ -28,9 +28,8 @@ public struct RateLimitPolicy: LoadablePolicy {
   public mutating func portsChanged(_ ports: [PolicyPort]) {
     meters.removeAll()
     for port in ports {
-      let own = port.names.compactMap { rates[$0] }.first
       // The gateway's and other hosts' frames come from many: only endpoints have the rate that is for all.
-      meters[port.index] = own ?? (port.kind == .endpoint ? rate : nil)
+      meters[port.index] = port.value(in: rates) ?? (port.kind == .endpoint ? rate : nil)
     }
   }
 

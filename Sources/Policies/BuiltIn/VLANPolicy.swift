@@ -46,7 +46,7 @@ public struct VLANPolicy: LoadablePolicy {
     carried.removeAll(keepingCapacity: true)
     gateway = (ports.gatewayMAC, 0)
     for port in ports {
-      let mode = port.names.compactMap { modes[$0] }.first ?? defaultMode
+      let mode = port.value(in: modes) ?? defaultMode
       self.ports[port.index] = VLANPort(mode, row: carried.count)
       if case .trunk(let vlans, _) = mode {
         carried += repeatElement(0, count: VLANPort.rowLength)
