@@ -78,7 +78,9 @@ enum TidyRules {
   /// All that the data path may import of the toolchain: memory and atomics.
   static let pureLibraries: Set<String> = ["Glibc", "Synchronization"]
   /// Beside the data path, those that need no Foundation.
-  static let withoutFoundation: Set<String> = ["LinuxIO", "Netlink", "Relay", "SystemCalls", "UplinkFilter", "DNS", "Captures"]
+  static let withoutFoundation: Set<String> = [
+    "LinuxIO", "Netlink", "Relay", "SystemCalls", "UplinkFilter", "DNS", "Captures",
+  ]
 }
 
 extension TidyRules {
