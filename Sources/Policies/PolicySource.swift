@@ -1,4 +1,5 @@
 import Glibc
+import PolicyText
 
 /// Where a policy comes from.
 public enum PolicySource: Sendable, Equatable {
@@ -42,13 +43,37 @@ public enum PolicySource: Sendable, Equatable {
         throw PolicyError("no policy is called \(name): there are \(names)")
       }
       return try policy.make(parameters, workers: workers)
-    case .text(let name, _):
-      throw PolicyError("policy \(name): text is not understood yet")
+    case .text(let name, let text): return try Self.make(name, text, parameters, workers: workers)
     case .library(let path):
       let lease = try watch?.lease(slots: workers, network: network)
       return try PolicyLibrary.make(
         path: path, parameters, name: Self.name(ofFile: path), workers: workers, lease: lease)
     }
+  }
+
+  private static func make(
+    _ name: String, _ text: String, _ parameters: [String: String], workers: Int
+  ) throws(PolicyError) -> InstalledPolicy {
+    if let key = parameters.keys.sorted().first {
+      throw PolicyError("policy \(name): no parameter is called \(key): rules take none")
+    }
+    switch CompiledPolicy.compile(text) {
+    case .success(let compiled):
+      return InstalledPolicy(TextPolicy(compiled), name: compiled.name ?? name, workers: workers)
+    case .failure(let refusal):
+      let more = refusal.diagnostics.count - 1
+      let first = refusal.diagnostics.first?.description ?? "it does not say why"
+      throw PolicyError(
+        "\(name):\(first)" + (more > 0 ? " (and \(more) more: martlet policy check \(name) shows them)" : ""))
+    }
+  }
+
+  /// What is wrong with rules, each with its line and a mark below the place; nil: nothing is, or they are no text.
+  public func diagnosis() -> String? {
+    guard case .text(let name, let text) = self, case .failure(let refusal) = CompiledPolicy.compile(text) else {
+      return nil
+    }
+    return refusal.diagnostics.map { $0.rendered(in: text, file: name) }.joined(separator: "\n")
   }
 
   public static func name(ofFile path: String) -> String {

@@ -123,6 +123,33 @@ extension SystemTests {
       }
     }
 
+    @Test("rules as text decide, are counted and explained, and point at what is wrong with them")
+    func text() throws {
+      try Self.withPair { daemon, a, _, address in
+        let file = daemon.stateDirectory + ".policy"
+        try "policy no-ping\nrule icmp.type 8 -> count pings, drop\n".write(
+          toFile: file, atomically: true, encoding: .utf8)
+        #expect(try daemon.martlet("policy", "check", file).contains("no-ping: fine"))
+        try daemon.martlet("policy", "load", "lab", file)
+        #expect(try !a.reaches(address, count: 1))
+        #expect(try Self.policy(daemon).counters.first { $0.name == "pings" }?.value == 1)
+        let drop = try daemon.ask([DroppedFrame].self, "trace", "lab", "--explain-drop", "1")[0]
+        #expect(drop.reason == "policy" && drop.port == a.name)
+        let trace = try daemon.ask([Trace].self, "trace", "lab", "--in", a.name, "--frame", drop.frame)[0]
+        #expect(trace.outcome == "dropped" && trace.steps.contains { $0.contains("line 2") })
+        try "rule icmp.typo 8 -> drop\n".write(toFile: file, atomically: true, encoding: .utf8)
+        for command in ["check", "load"] {
+          let outcome = try daemon.attempt(["policy", command] + (command == "load" ? ["lab"] : []) + [file])
+          #expect(outcome.status == EXIT_FAILURE && outcome.complaint.contains(":1:6:"), "\(outcome.complaint)")
+        }
+        #expect(try Self.policy(daemon).state == "active")
+        #expect(try daemon.martlet("policy", "show", "lab", "--text").hasPrefix("policy no-ping"))
+        try daemon.end(by: SIGKILL)
+        try daemon.start()
+        #expect(try !a.reaches(address, count: 1), "the rules are there again")
+      }
+    }
+
     @Test("frames for a port that is not there are counted")
     func portThatIsGone() throws {
       try Self.withPair { daemon, a, _, address in

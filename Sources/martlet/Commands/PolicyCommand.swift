@@ -88,6 +88,10 @@ struct PolicyCheck: ParsableCommand {
   func run() throws {
     let parameters = try policy.parameterValues()
     let source = try policy.source()
+    if let diagnosis = source.diagnosis() {
+      Output.standard.writeError(diagnosis + "\n")
+      throw ExitCode.failure
+    }
     do throws(PolicyError) {
       let made = try source.make(parameters, workers: 1)
       Output.standard.line("\(made.name): fine")
