@@ -97,6 +97,10 @@ struct PathPolicyTests {
     #expect(staying.send(frame(to: host(0x66), from: host(3)), from: 3) == [0, 2, 4])
     staying.remove(2)
     #expect(staying.send(frame(to: host(0x66), from: host(3)), from: 3) == [0, 4, 5])
+    let one = try PolicyBed(
+      "active-standby", ports(2) + [PolicyPort(index: 3, kind: .endpoint, names: ["a", "b"])],
+      ["active": "a", "standby": "b"])
+    #expect(one.send(frame(to: broadcast, from: host(0x50)), from: 3) == [0, 1, 2], "both names are one port's")
     staying.remove(5)
     #expect(staying.send(frame(to: host(0x66), from: host(3)), from: 3) == [0, 4])
   }

@@ -104,7 +104,7 @@ struct SharedSetTests {
         group.addTask {
           var random = SeededGenerator(seed: thread)
           var mistakes = 0
-          for step in 0..<400_000 as Range<UInt32> {
+          for step in 0..<200_000 as Range<UInt32> {
             let now = step / 4
             let key = UInt64(1 + random.below(60))
             if step & 1 == 0 {

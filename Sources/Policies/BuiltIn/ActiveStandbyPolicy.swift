@@ -41,7 +41,9 @@ public struct ActiveStandbyPolicy: LoadablePolicy {
   public mutating func portsChanged(_ ports: [PolicyPort]) {
     let old = pair
     pair.0 = ports.first { $0.isCalled(names[0]) }?.index ?? MACTable.noPort
-    pair.1 = ports.first { $0.isCalled(names[1]) }?.index ?? MACTable.noPort
+    // Not the same port by two of its names.
+    let active = pair.0
+    pair.1 = ports.first { $0.isCalled(names[1]) && $0.index != active }?.index ?? MACTable.noPort
     // A port that has come is not silent since its forerunner's last frame.
     if pair.0 != old.0 { words[Word.heard].store(0, ordering: .relaxed) }
     if pair.1 != old.1 { words[Word.heard + 1].store(0, ordering: .relaxed) }
