@@ -116,6 +116,10 @@ let package = Package(
       "DockerDriver",
       ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")]),
     library("Metrics", ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")]),
+    .target(
+      name: "LivePage",
+      dependencies: ["ControlModel", "HTTPService", logging, .product(name: "NIOHTTP1", package: "swift-nio")],
+      resources: [.embedInCode("Resources")], cSettings: gnu, swiftSettings: strict),
     library("ControlClient", ["ControlModel", "CLinux"]),
 
     // Container engines' plugins: small, and started for each container.
@@ -126,8 +130,8 @@ let package = Package(
     executable(
       "martletd",
       [
-        "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "Metrics", "ControlModel", "LinuxIO",
-        "Policies", "SystemCalls", "Wire", arguments, logging,
+        "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "LivePage", "Metrics", "ControlModel",
+        "LinuxIO", "Policies", "SystemCalls", "Wire", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
     executable("martlet", ["Captures", "ControlClient", "ControlModel", "Policies", "CLinux", arguments]),
@@ -168,6 +172,7 @@ let package = Package(
       ]),
     tests("ControlAPITests", ["ControlAPI", "HTTPService", "ControlClient", "ControlModel"]),
     tests("MetricsTests", ["Metrics", "HTTPService", "ControlModel", logging]),
+    tests("LivePageTests", ["LivePage", "HTTPService", "ControlModel", logging]),
     tests("DockerDriverTests", ["DockerDriver", "HTTPService", "ControlModel", logging]),
     tests("CNITests", ["CNI", "ControlModel", "Wire"], resources: [.copy("Recorded")]),
     tests("NetavarkTests", ["CNI", "ControlModel", "Netavark"], resources: [.copy("Recorded")]),

@@ -11,11 +11,15 @@ public struct Answer: Sendable {
   public var contentType: String
   /// The methods a path has, for 405 (RFC 9110, section 15.5.6).
   public var allow: String?
+  /// Further fields of the header.
+  public var headers: [(name: String, value: String)]
 
   public init(
-    status: HTTPResponseStatus, body: [UInt8] = [], contentType: String = Self.jsonType, allow: String? = nil
+    status: HTTPResponseStatus, body: [UInt8] = [], contentType: String = Self.jsonType, allow: String? = nil,
+    headers: [(name: String, value: String)] = []
   ) {
     (self.status, self.body, self.contentType, self.allow) = (status, body, contentType, allow)
+    self.headers = headers
   }
 
   public static let done = Answer(status: .noContent)

@@ -133,6 +133,7 @@ final class ConnectionHandler: ChannelInboundHandler {
       headers.add(name: "content-length", value: String(answer.body.count))
     }
     if let allow = answer.allow { headers.add(name: "allow", value: allow) }
+    for field in answer.headers { headers.add(name: field.name, value: field.value) }
     if !keepAlive { headers.add(name: "connection", value: "close") }
     let head = HTTPResponseHead(version: .http1_1, status: answer.status, headers: headers)
     context.write(wrapOutboundOut(.head(head)), promise: nil)

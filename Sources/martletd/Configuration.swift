@@ -30,7 +30,8 @@ struct Configuration: Equatable {
   private(set) var dockerPlugin = DockerPlugin.whereItCanBe
   /// Where the managed plugin of a swarm's nodes finds the driver; nil: nowhere.
   private(set) var dockerSwarm: String?
-  private(set) var metrics = MetricsPlace.off
+  private(set) var metrics = ServedPlace.off
+  private(set) var page = ServedPlace.off
   /// nil: a single host.
   private(set) var cluster: ClusterSection?
 
@@ -76,7 +77,7 @@ struct Configuration: Equatable {
 
   static let keys = [
     "state-dir", "run-dir", "socket", "log-level", "workers", "spin-us", "nap-us", "tunnel-segmentation",
-    "docker-plugin", "docker-swarm", "cluster", "metrics",
+    "docker-plugin", "docker-swarm", "cluster", "metrics", "page",
   ]
 
   private static let clusterKey = "cluster"
@@ -104,7 +105,8 @@ struct Configuration: Equatable {
     case "docker-plugin": dockerPlugin = Self.isOff(value) ? .off : .path(try Self.socketPath(value, origin))
     case "docker-swarm": dockerSwarm = Self.isOff(value) ? nil : try Self.socketPath(value, origin)
     case Self.clusterKey: throw ControlError(.invalid, "\(origin): a section of `key: value` lines is needed")
-    case "metrics": metrics = try MetricsPlace(value, origin)
+    case "metrics": metrics = try ServedPlace(value, origin)
+    case "page": page = try ServedPlace.onThisHost(value, origin)
     default:
       throw ControlError(.invalid, "\(origin): no key \(key): there are \(Self.keys.joined(separator: ", "))")
     }
@@ -213,6 +215,7 @@ extension Configuration: CustomStringConvertible {
     \(dockerPluginLine)
     docker-swarm: \(dockerSwarm ?? "off")
     metrics: \(metrics)
+    page: \(page)
     \(cluster.map { "\($0)\n" } ?? "")
     """
   }

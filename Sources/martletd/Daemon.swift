@@ -50,8 +50,10 @@ struct Daemon {
     defer { docker?.stop() }
     let swarm = try DockerPlugin.startForSwarm(configuration.dockerSwarm, driver: controlPlane, logger: logger)
     defer { swarm?.stop() }
-    let metrics = try configuration.metrics.start(controlPlane, logger)
+    let metrics = try configuration.metrics.startMetrics(controlPlane, logger)
     defer { metrics?.stop() }
+    let page = try configuration.page.startPage(controlPlane, logger)
+    defer { page?.stop() }
     let server = ControlServer(service: controlPlane, logger: logger)
     let path = try start(server, sockets.take(.control))
     logger.info("serving \(path)", metadata: ["workers": "\(configuration.workers)"])
@@ -72,6 +74,7 @@ struct Daemon {
     docker?.stop()
     swarm?.stop()
     metrics?.stop()
+    page?.stop()
     controlPlane.stop()
   }
 

@@ -43,6 +43,12 @@ import Glibc
       valueName: "place"))
   var metrics: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Where a page that shows it all live is served to a browser: ADDRESS:PORT, loopback only, a Unix socket's path, or off. (default: off)",
+      valueName: "place"))
+  var page: String?
+
   @Flag(help: "Checks the configuration, says what it comes to, and ends.")
   var checkConfig = false
 
@@ -63,7 +69,7 @@ import Glibc
     try configuration.read(file: config ?? Configuration.defaultPath, mustExist: config != nil)
     let flags = [
       ("state-dir", stateDir), ("socket", socket), ("run-dir", runDir), ("log-level", logLevel),
-      ("docker-plugin", dockerPlugin), ("metrics", metrics),
+      ("docker-plugin", dockerPlugin), ("metrics", metrics), ("page", page),
     ]
     for (key, value) in flags {
       if let value { try configuration.set(key, to: value, from: "--\(key)") }

@@ -71,12 +71,22 @@ import Wire
   }
 
   @Test(arguments: [
-    ("off", MetricsPlace.off), ("/run/m.sock", .socket(path: "/run/m.sock")),
+    ("off", ServedPlace.off), ("/run/m.sock", .socket(path: "/run/m.sock")),
     ("unix:/run/m.sock", .socket(path: "/run/m.sock")), ("0.0.0.0:80", .tcp(IPAddress("0.0.0.0")!, port: 80)),
     ("\"[::1]:9100\"", .tcp(IPAddress("::1")!, port: 9100)),
-  ]) func readsWhereMetricsAre(text: String, place: MetricsPlace) throws {
+  ]) func readsWhereMetricsAre(text: String, place: ServedPlace) throws {
     let configuration = try read("socket: /tmp/a.sock\nmetrics: \(text)\n")
     #expect(configuration.metrics == place)
+    #expect(try read(configuration.description) == configuration)
+  }
+
+  @Test(arguments: [
+    ("off", ServedPlace.off), ("unix:/run/p.sock", .socket(path: "/run/p.sock")),
+    ("127.9.9.9:9180", .tcp(IPAddress("127.9.9.9")!, port: 9180)),
+    ("\"[::1]:9180\"", .tcp(IPAddress("::1")!, port: 9180)),
+  ]) func readsWhereThePageIs(text: String, place: ServedPlace) throws {
+    let configuration = try read("socket: /tmp/a.sock\npage: \(text)\n")
+    #expect(configuration.page == place)
     #expect(try read(configuration.description) == configuration)
   }
 
@@ -103,6 +113,9 @@ import Wire
     ("metrics: localhost:9100", "an address and a port"), ("metrics: \"::1:9100\"", "an address and a port"),
     ("metrics: 127.0.0.1:0", "from 1 to 65535"), ("metrics: 127.0.0.1:x", "from 1 to 65535"),
     ("metrics: [::1]:9100", "martlet.yaml"), ("metrics: unix:metrics", "absolute path"),
+    ("page: 0.0.0.0:9180", "only 127.0.0.1, [::1] or a socket's path"),
+    ("page: 192.0.2.1:9180", "to whoever asks"), ("page: \"[::]:9180\"", "to whoever asks"),
+    ("page: \"[::ffff:127.0.0.1]:9180\"", "to whoever asks"), ("page: localhost:9180", "an address and a port"),
     ("metrics: /" + String(repeating: "x", count: 200), "107"), ("docker-plugin: on", "absolute path"),
     ("docker-plugin: /" + String(repeating: "x", count: 200), "107"),
   ]) func refuses(text: String, reason: String) {

@@ -13,6 +13,9 @@ engine_archives="docker.io containerd runc busybox-static podman conmon containe
 # The cluster's store, for its tests, unpacked for the same reason.
 store_archives="etcd-server etcd-client"
 
+# A browser without a screen, for the test of the live page: 100 MB to fetch, which nothing else needs.
+browser_packages="chromium-headless-shell"
+
 # install_packages: installs those that are missing, and says nothing when none is.
 install_packages() {
   if ! command -v dpkg-query >/dev/null; then

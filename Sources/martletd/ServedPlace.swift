@@ -1,10 +1,11 @@
 import ControlModel
+import LivePage
 import Logging
 import Metrics
 import Wire
 
-/// Where metrics are served.
-enum MetricsPlace: Equatable {
+/// Where metrics, or the page, are served.
+enum ServedPlace: Equatable {
   case off
   /// A Unix socket.
   case socket(path: String)
@@ -24,7 +25,19 @@ enum MetricsPlace: Equatable {
     }
   }
 
-  private static func tcp(_ text: String, _ origin: String) throws(ControlError) -> MetricsPlace {
+  /// As `init(_:_:)`, and an address only of loopback.
+  static func onThisHost(_ text: String, _ origin: String) throws(ControlError) -> ServedPlace {
+    let place = try ServedPlace(text, origin)
+    if case .tcp(let address, _) = place, !address.isLoopback {
+      throw ControlError(
+        .invalid,
+        "\(origin): the page shows names and addresses to whoever asks: only 127.0.0.1, [::1] or a socket's path can serve it"
+      )
+    }
+    return place
+  }
+
+  private static func tcp(_ text: String, _ origin: String) throws(ControlError) -> ServedPlace {
     let colon = text.lastIndex(of: ":") ?? text.endIndex
     var host = text[..<colon]
     let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
@@ -38,8 +51,8 @@ enum MetricsPlace: Equatable {
     return .tcp(address, port: port)
   }
 
-  /// Serves there; nil where it is off.
-  func start(_ source: any MeasurementSource, _ logger: Logger) throws(ControlError) -> MetricsServer? {
+  /// Serves metrics there; nil where it is off.
+  func startMetrics(_ source: any MeasurementSource, _ logger: Logger) throws(ControlError) -> MetricsServer? {
     let server = MetricsServer(source: source, logger: logger)
     switch self {
     case .off: return nil
@@ -49,10 +62,33 @@ enum MetricsPlace: Equatable {
     logger.info("serving metrics at \(self)")
     return server
   }
+
+  /// Serves the page there; nil where it is off.
+  func startPage(
+    _ service: any ControlService & MeasurementSource, _ logger: Logger
+  ) throws(ControlError) -> LivePageServer? {
+    let server = LivePageServer(service: service, source: service, logger: logger)
+    switch self {
+    case .off: return nil
+    case .socket(let path): try server.start(socketPath: path)
+    case .tcp(let address, let port): _ = try server.start(address: address.description, port: port)
+    }
+    logger.info("serving the page at \(self)")
+    return server
+  }
+}
+
+extension IPAddress {
+  fileprivate var isLoopback: Bool {
+    switch self {
+    case .v4(let address): address.isLoopback
+    case .v6(let address): address.isLoopback
+    }
+  }
 }
 
 /// As the configuration would say it: to YAML, brackets make a list.
-extension MetricsPlace: CustomStringConvertible {
+extension ServedPlace: CustomStringConvertible {
   var description: String {
     switch self {
     case .off: "off"
