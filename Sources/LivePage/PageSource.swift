@@ -38,14 +38,13 @@ final class PageSource: Sendable {
   /// `PageState` as JSON.
   func state() throws(ControlError) -> [UInt8] {
     try memory.withLock { memory throws(ControlError) in
-      let kept = try renewed(memory.state, lifetime: PageLimits.lifetime) { () throws(ControlError) in
-        let measured = try source.measurements()
-        let time = start.duration(to: now()) / .seconds(1)
-        let topology = try topology(&memory, fitting: measured)
-        return try Self.json(PageState(measured, topology, time: time))
-      }
-      memory.state = kept
-      return kept.value
+      if let state = memory.state, now() < state.until { return state.value }
+      let measured = try timed(for: PageLimits.lifetime) { () throws(ControlError) in try source.measurements() }
+      let time = start.duration(to: now()) / .seconds(1)
+      let topology = try topology(&memory, fitting: measured.value)
+      let state = try Self.json(PageState(measured.value, topology, time: time))
+      memory.state = Kept(value: state, until: measured.until, earliest: measured.earliest)
+      return state
     }
   }
 
@@ -53,11 +52,12 @@ final class PageSource: Sendable {
   /// - Parameter id: a network's; `notFound` where there is none.
   func tables(of id: String) throws(ControlError) -> [UInt8] {
     try memory.withLock { memory throws(ControlError) in
-      let kept = try renewed(memory.tables[id], lifetime: PageLimits.lifetime) { () throws(ControlError) in
-        let topology = try topology(&memory)
-        guard let network = topology.networks.first(where: { $0.id == id }) else {
-          throw ControlError(.notFound, "no network has the id \(id)")
-        }
+      if let tables = memory.tables[id], now() < tables.until { return tables.value }
+      let topology = try topology(&memory)
+      guard let network = topology.networks.first(where: { $0.id == id }) else {
+        throw ControlError(.notFound, "no network has the id \(id)")
+      }
+      let tables = try timed(for: PageLimits.lifetime) { () throws(ControlError) in
         let entries = topology.hasSwitch(network) ? try service.forwardingEntries(network: id) : []
         return try Self.json(PageTables(network, entries, try service.sessions(SessionFilter())))
       }
@@ -65,8 +65,8 @@ final class PageSource: Sendable {
         let oldest = memory.tables.min { $0.value.until < $1.value.until }
         if let oldest { memory.tables[oldest.key] = nil }
       }
-      memory.tables[id] = kept
-      return kept.value
+      memory.tables[id] = tables
+      return tables.value
     }
   }
 
@@ -75,22 +75,23 @@ final class PageSource: Sendable {
   private func topology(
     _ memory: inout Memory, fitting measured: Measurements? = nil
   ) throws(ControlError) -> Topology {
-    if let kept = memory.topology, let measured, !kept.value.fits(measured), now() >= kept.earliest {
-      memory.topology = nil
+    if let kept = memory.topology {
+      let fits = measured.map(kept.value.fits) ?? true
+      if now() < (fits ? kept.until : kept.earliest) { return kept.value }
     }
-    let kept = try renewed(memory.topology, lifetime: PageLimits.topologyLifetime) { () throws(ControlError) in
-      let measured = if let measured { measured } else { try source.measurements() }
-      return try Topology(of: service, measured)
+    let measured = if let measured { measured } else { try source.measurements() }
+    let kept = try timed(for: PageLimits.topologyLifetime) { () throws(ControlError) in
+      try Topology(of: service, measured)
     }
     memory.topology = kept
     return kept.value
   }
 
-  private func renewed<Value>(
-    _ kept: Kept<Value>?, lifetime: Duration, _ make: () throws(ControlError) -> Value
+  /// What is made now, good for `lifetime` from now on, and longer where it took long.
+  private func timed<Value>(
+    for lifetime: Duration, _ make: () throws(ControlError) -> Value
   ) throws(ControlError) -> Kept<Value> {
     let begun = now()
-    if let kept, begun < kept.until { return kept }
     let value = try make()
     let ended = now()
     let earliest = ended + begun.duration(to: ended) * PageLimits.costFactor

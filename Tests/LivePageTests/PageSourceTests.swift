@@ -87,17 +87,23 @@ import Testing
     #expect(service.calls == [.uplink, .networks, .uplink, .networks])
   }
 
-  @Test("what takes long is asked for so much more rarely")
+  @Test("what takes long is asked for so much more rarely, and holds up nothing else")
   func cost() throws {
-    let clock = clock
-    let slow = StandInService { call in if call == .networks { clock.advance(by: .seconds(2)) } }
+    let (clock, id) = (clock, id)
+    let slow = StandInService { call in
+      if call == .networks || call == .forwardingEntries(id) { clock.advance(by: .seconds(2)) }
+    }
     let page = PageSource(slow, source) { clock.now }
-    let first = try page.state()
-    clock.advance(by: .seconds(39))
+    let (state, tables) = (try page.state(), try page.tables(of: id))
+    #expect(slow.calls.count == 4)
+    clock.advance(by: .seconds(37))
     source.shown.networks[0].ports.removeLast()
-    #expect(try page.state() == first)
-    clock.advance(by: .seconds(2))
-    #expect(try page.state() != first)
+    #expect(try page.state() != state)
+    #expect(try page.tables(of: id) == tables)
+    #expect(slow.calls.count == 4)
+    clock.advance(by: .seconds(5))
+    _ = (try page.state(), try page.tables(of: id))
+    #expect(slow.calls.count == 8)
   }
 
   @Test("an error is told, and forgotten")

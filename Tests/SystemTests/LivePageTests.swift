@@ -15,12 +15,19 @@ private struct Browser {
   }
 
   /// Opens the page in the daemon's namespace, from where nothing else is reached.
-  static func visit(_ url: String, of daemon: Daemon, _ steps: [String]) throws -> Visit {
+  static func open(_ url: String, of daemon: Daemon, _ steps: [String]) throws -> Program {
     let files = "TMPDIR=\(daemon.namespace.testbed.directory)"
-    let output = try daemon.namespace.start(
-      ["env", files] + Script.words("browser.py") + [url], input: steps.map { $0 + "\n" }.joined()
-    ).succeed()
-    return try JSONDecoder().decode(Visit.self, from: Data(output.utf8))
+    return try daemon.namespace.start(
+      ["env", files] + Script.words("browser.py") + [url], input: steps.map { $0 + "\n" }.joined())
+  }
+
+  static func visit(_ url: String, of daemon: Daemon, _ steps: [String]) throws -> Visit {
+    try read(open(url, of: daemon, steps))
+  }
+
+  /// Waits until all steps are done.
+  static func read(_ program: Program) throws -> Visit {
+    try JSONDecoder().decode(Visit.self, from: Data(try program.succeed().utf8))
   }
 }
 
@@ -88,6 +95,32 @@ extension SystemTests {
         // A picture of 1280 by 800 (PNG, 11.2.2: the header's width and height).
         let png = Array(try Data(contentsOf: URL(filePath: file)))
         #expect(png.count > 10_000 && png[16..<24].elementsEqual([0, 0, 5, 0, 0, 0, 3, 32]))
+      }
+    }
+
+    @Test("when martletd goes the page says so and keeps its picture; when it is back, it goes on")
+    func restart() throws {
+      try withPage { daemon in
+        try daemon.martlet("network", "create", "lab", "--subnet", "10.9.0.0/24")
+        let sandbox = try daemon.sandbox("a", on: "lab", "--ip", "10.9.0.10")
+        _ = try sandbox.start("ping", "-q", "-i", "0.05", "10.9.0.1")
+        let files = ["live", "lost"].map { daemon.namespace.testbed.directory + "/\($0).png" }
+        func state(_ name: String) -> String { "await document.querySelector('#status').dataset.state === '\(name)'" }
+        let browser = try Browser.open(
+          Self.place, of: daemon,
+          [
+            row(of: "ports", [0: sandbox.name, 4: "[1-9].*"]), state("live"), "picture \(files[0])", state("lost"),
+            "value document.querySelectorAll('#canvas circle.node').length", "picture \(files[1])", state("live"),
+            // Counts have begun anew: no rate is below zero.
+            "value [...model.tracks.values()].flatMap((one) => Object.values(one.rates ?? {})).filter((one) => one < 0).length",
+            row(of: "ports", [0: sandbox.name, 4: "[1-9].*"]),
+          ])
+        try eventually("the page is live") { access(files[0], F_OK) == 0 }
+        try daemon.end(by: SIGTERM)
+        try eventually("the page says that nobody answers") { access(files[1], F_OK) == 0 }
+        try daemon.start()
+        let visit = try Browser.read(browser)
+        #expect(visit.values == [1, 0])
       }
     }
 

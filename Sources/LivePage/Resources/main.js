@@ -20,7 +20,7 @@ const dropTable = new Table(byId("drops"), [
   { title: "reason" }, { title: "now", class: "number" }, { title: "in all", class: "number" }, { title: "", class: "bar" },
 ], "none");
 const macTable = new Table(byId("macs"), [
-  { title: "MAC address" }, { title: "port" }, { title: "", class: "spare" }, { title: "age", class: "number" },
+  { title: "MAC address" }, { title: "port" }, { title: "age", class: "number" },
 ], "empty");
 const sessionTable = new Table(byId("sessions"), [
   { title: "" }, { title: "inside" }, { title: "remote" }, { title: "as the outside sees it", class: "spare" },
@@ -58,7 +58,8 @@ async function refresh() {
     showStatus("live", "live");
     show();
   } catch (error) {
-    showStatus("lost", `no answer from martletd: ${error.message}`);
+    // What fetch throws where nobody answers is a TypeError, in words of the browser's own.
+    showStatus("lost", error instanceof TypeError ? "no answer from martletd" : error.message);
   }
 }
 

@@ -117,11 +117,12 @@ function dropRows(network) {
 function macRows(entries, labels) {
   return entries.map((entry) => {
     const { kind, endpoint, address, interface: name } = entry.port;
-    const port = kind === "endpoint" ? labels.get(endpoint) ?? endpoint.slice(0, 12) : address ?? name ?? "";
+    const own = kind === "gateway" ? kind : address ?? name ?? kind;
+    const port = kind === "endpoint" ? labels.get(endpoint) ?? endpoint.slice(0, 12) : own;
     return {
       key: entry.mac,
       cells: [
-        { text: entry.mac }, { text: port }, { text: kind, class: "muted" },
+        { text: entry.mac }, { text: port, hint: `${kind} ${name ?? ""}` },
         { text: entry.static ? "static" : `${whole(entry.age_s)} s`, class: "muted" },
       ],
     };
