@@ -6,7 +6,9 @@ extension PageState {
     let shown = topology.networks.prefix(PageLimits.networksMax)
     var room = PageLimits.portsMax
     let networks = shown.map { network in
-      let shown = PageNetwork(network, counted[network.name], portsMax: min(room, PageLimits.portsPerNetworkMax))
+      let shown = PageNetwork(
+        network, counted[network.name], topology.policies[network.name],
+        portsMax: min(room, PageLimits.portsPerNetworkMax))
       room -= shown.ports.count
       return shown
     }
@@ -34,17 +36,23 @@ extension PageUplink {
 
 extension PageNetwork {
   private static let isolatedMode = "isolated"
+  private static let activeState = "active"
 
-  init(_ network: Network, _ counted: NetworkMeasurements?, portsMax: Int) {
+  init(_ network: Network, _ counted: NetworkMeasurements?, _ policy: Policy?, portsMax: Int) {
     let ports = Self.ports(of: network, counted?.ports ?? [])
     let shown = ports.count <= portsMax ? ports : Self.busiest(portsMax, of: ports)
     self.init(
       id: network.id, name: network.name, driver: network.driver, scope: network.scope,
-      subnets: network.subnets.map(\.subnet), gatewayMode: network.gatewayMode,
+      subnets: network.subnets.map(\.subnet), gatewayMode: network.gatewayMode, policy: policy.map(Self.text),
       isRouted: network.gatewayInterface != nil && !network.internal && network.gatewayMode != Self.isolatedMode,
       mtu: network.mtu, counts: counted.map(PageNetworkCounts.init),
       overlay: counted?.overlay.map { PageOverlay(vni: $0.vni, local: $0.local, isUp: $0.isUp, peers: $0.peers) },
       ports: shown, portsMore: ports.count - shown.count)
+  }
+
+  private static func text(_ policy: Policy) -> String {
+    guard policy.state != activeState else { return policy.name }
+    return [policy.name, policy.state, policy.detail].compactMap(\.self).joined(separator: ", ")
   }
 
   /// Those that are counted, and those that are down, of which nothing is.

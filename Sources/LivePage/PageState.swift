@@ -27,6 +27,8 @@ struct PageNetwork: Encodable {
   var scope: String
   var subnets: [String]
   var gatewayMode: String
+  /// Its name, and where it is not active, why. nil: a learning switch.
+  var policy: String?
   /// The router leads out of it.
   var isRouted: Bool
   var mtu: Int
@@ -40,6 +42,7 @@ struct PageNetwork: Encodable {
   enum CodingKeys: String, CodingKey {
     case id, name, driver, scope, subnets
     case gatewayMode = "gateway_mode"
+    case policy
     case isRouted = "routed"
     case mtu, counts, overlay, ports
     case portsMore = "ports_more"

@@ -12,6 +12,8 @@ struct Topology {
   var networks: [Network]
   /// nil: none is set.
   var uplink: Uplink?
+  /// Of networks that have one, by the network's name.
+  var policies: [String: Policy]
   /// Of the measurements that it was made for.
   private var ports: Set<PortKey>
   private var switched: Set<String>
@@ -23,6 +25,7 @@ struct Topology {
       uplink = nil
     }
     networks = try service.networks()
+    policies = Dictionary(try service.policies().loaded.map { ($0.network, $0) }, uniquingKeysWith: { $1 })
     (ports, switched) = (Self.ports(of: measured), Set(measured.networks.map(\.name)))
   }
 

@@ -24,6 +24,7 @@ import Testing
     let networks = try #require(state["networks"] as? [[String: Any]])
     #expect(networks.map { $0["name"] as? String } == ["lab", "plain"])
     let lab = networks[0]
+    #expect(lab["policy"] as? String == "storm-control" && networks[1]["policy"] == nil)
     #expect(lab["routed"] as? Bool == true && lab["subnets"] as? [String] == ["10.0.0.0/24", "fd00::/64"])
     let counts = try #require(lab["counts"] as? [String: Any])
     #expect(counts["flooded_copies"] as? Int == 1 && counts["mac_limit"] as? Int == 8192)
@@ -67,14 +68,14 @@ import Testing
     for _ in 0..<100 { #expect(try page.state() == first) }
     for _ in 0..<100 { _ = try page.tables(of: id) }
     #expect(source.calls == 1)
-    #expect(service.calls == [.uplink, .networks, .forwardingEntries(id), .sessions(SessionFilter())])
+    #expect(service.calls == [.uplink, .networks, .policies, .forwardingEntries(id), .sessions(SessionFilter())])
     clock.advance(by: .seconds(1))
     #expect(try page.state() != first)
     // Names and addresses are kept for longer.
-    #expect(source.calls == 2 && service.calls.count == 4)
+    #expect(source.calls == 2 && service.calls.count == 5)
     clock.advance(by: PageLimits.topologyLifetime)
     _ = try page.state()
-    #expect(service.calls.suffix(2) == [.uplink, .networks])
+    #expect(service.calls.suffix(3) == [.uplink, .networks, .policies])
   }
 
   @Test("a port that comes or goes is seen at once")
@@ -84,7 +85,7 @@ import Testing
     source.shown.networks[0].ports.removeLast()
     clock.advance(by: .seconds(1))
     _ = try page.state()
-    #expect(service.calls == [.uplink, .networks, .uplink, .networks])
+    #expect(service.calls == [.uplink, .networks, .policies, .uplink, .networks, .policies])
   }
 
   @Test("what takes long is asked for so much more rarely, and holds up nothing else")
@@ -95,15 +96,15 @@ import Testing
     }
     let page = PageSource(slow, source) { clock.now }
     let (state, tables) = (try page.state(), try page.tables(of: id))
-    #expect(slow.calls.count == 4)
+    #expect(slow.calls.count == 5)
     clock.advance(by: .seconds(37))
     source.shown.networks[0].ports.removeLast()
     #expect(try page.state() != state)
     #expect(try page.tables(of: id) == tables)
-    #expect(slow.calls.count == 4)
+    #expect(slow.calls.count == 5)
     clock.advance(by: .seconds(5))
     _ = (try page.state(), try page.tables(of: id))
-    #expect(slow.calls.count == 8)
+    #expect(slow.calls.count == 10)
   }
 
   @Test("an error is told, and forgotten")
