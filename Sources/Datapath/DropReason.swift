@@ -88,7 +88,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case punted
   /// The policy sends it to a port that is gone, or another network's.
   case noSuchPort
-  /// The policy had more targets or copies for frames of a burst than there is room for; counted once for such a burst.
+  /// A copy beyond those that a policy may make of one burst's frames.
   case tooManyTargets
 
   /// More is sent to the endpoint than its rate limit allows.

@@ -101,7 +101,7 @@ extension Engine {
         send(frame, verdict, network: network, hasMirror: copies > 0, into: &output)
       }
     }
-    if policyBurst.counts.pointee.lost > 0 { countDrop(.tooManyTargets, of: policyBurst.frames[0]) }
+    if policyBurst.counts.pointee.lost > 0 { countLost(policyBurst.frames[0], network: network) }
   }
 
   @inlinable
@@ -171,6 +171,14 @@ extension Engine {
   mutating func countCopies(_ copies: Int, network: Int) {
     let counter = network &* NetworkCounter.count &+ NetworkCounter.floodedCopies.rawValue
     networkCounters.handle.add(counter, UInt64(copies))
+  }
+
+  /// Copies that there was no room for: made, and dropped. Which frames' they were is not known any more.
+  @usableFromInline
+  mutating func countLost(_ frame: FrameDescriptor, network: Int) {
+    let lost = Int(policyBurst.counts.pointee.lost)
+    countCopies(lost, network: network)
+    for _ in 0..<lost { countDrop(.tooManyTargets, at: frame.port) }
   }
 
   // MARK: What the control plane changes

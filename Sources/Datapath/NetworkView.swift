@@ -59,7 +59,7 @@ public struct NetworkView: ~Copyable {
   /// The port behind which `address` is, or `MACTable.noPort`.
   @inlinable
   @inline(__always)
-  public func lookup(_ address: MACAddress) -> UInt16 {
+  public mutating func lookup(_ address: MACAddress) -> UInt16 {
     if trace != nil { explainLookup(address) }
     return table.pointee.lookup(address)
   }
@@ -129,8 +129,10 @@ public struct NetworkView: ~Copyable {
   /// Length of the frame that is being decided on, from its Ethernet header on; bytes.
   @inlinable public var frameLength: UInt32 { current.length &- UInt32(Engine.headerLength) }
 
+  // Mutating, as they are not inlined: else the compiler hands them a copy of the whole view, for each frame.
+
   @usableFromInline
-  func explainLearning(_ address: MACAddress, at port: UInt16) {
+  mutating func explainLearning(_ address: MACAddress, at port: UInt16) {
     guard let trace else { return }
     if let entry = table.pointee.entry(of: address) {
       let age = entry.isStatic ? "static" : "\(now &- entry.lastSeen) s old"
@@ -145,7 +147,7 @@ public struct NetworkView: ~Copyable {
   }
 
   @usableFromInline
-  func explainLookup(_ address: MACAddress) {
+  mutating func explainLookup(_ address: MACAddress) {
     guard let trace else { return }
     if let entry = table.pointee.entry(of: address) {
       let age = entry.isStatic ? "static" : "\(now &- entry.lastSeen) s old"
