@@ -50,6 +50,9 @@ final class PolicyTables: @unchecked Sendable {
   let draft: PolicyDraft
   let source: [UInt8]
   let rules: RuleMemory
+  let ruleCount: Int
+  /// Where no rule decides.
+  let ending: Ending
   /// For traces.
   let setConditions: [SetUse: ValueSet]
   let dimensions: [DimensionTable]
@@ -101,6 +104,7 @@ final class PolicyTables: @unchecked Sendable {
     dimensionMemory = UnsafePointer(copied(dimensions))
     setConditions = sets
     rules = RuleMemory(draft)
+    (ruleCount, ending) = (draft.rules.count, draft.ending)
     self.source = source
     self.draft = draft
   }

@@ -12,8 +12,11 @@ struct FlowOutcome: BitwiseCopyable {
 
   init(count: Int, place: UInt32) { bits = Self.known | UInt64(count) << 32 | UInt64(place) }
 
-  /// One rule that does nothing beside, and the learning switch decides.
+  /// One rule that does nothing beside, or `noRule`, and the learning switch decides.
   init(learning rule: UInt32) { bits = Self.learning << 32 | UInt64(rule) }
+
+  /// No counter has such a number: there is nothing to be counted.
+  static let noRule = UInt32.max >> 1
 
   private static let known: UInt64 = 1 << 63
   /// The upper half of what only learns.
@@ -24,7 +27,7 @@ struct FlowOutcome: BitwiseCopyable {
   @inlinable var place: Int { Int(bits & 0xFFFF_FFFF) }
   /// The place is the one rule's number.
   var isSingle: Bool { count == 1 }
-  var count: Int { Int(bits >> 32 & 0x3FFF_FFFF) }
+  var count: Int { place == Int(Self.noRule) ? 0 : Int(bits >> 32 & 0x3FFF_FFFF) }
 }
 
 /// What flows met, by their keys: fixed memory, two places for each hash, of which the newer flow has the first. The hash has a

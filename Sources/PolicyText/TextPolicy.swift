@@ -83,7 +83,7 @@ public struct TextPolicy: LoadablePolicy {
 
   private func classify(_ key: FlowKey, _ worker: WorkerMemory) -> FlowOutcome {
     let classifier = classifier(worker)
-    if worker.chainCapacity - worker.chainEnd < tables.draft.rules.count {
+    if worker.chainCapacity - worker.chainEnd < tables.ruleCount {
       // What follows may not fit, and what the cache holds is nobody's any more.
       worker.cache.clear()
       worker.chainEnd = 0
@@ -94,6 +94,7 @@ public struct TextPolicy: LoadablePolicy {
       let onlyLearns = tables.rules.records[Int(rules[0])].onlyLearns
       return onlyLearns ? FlowOutcome(learning: rules[0]) : FlowOutcome(count: 1, place: rules[0])
     }
+    if count == 0 && tables.ending == .learn { return FlowOutcome(learning: FlowOutcome.noRule) }
     defer { worker.chainEnd += count }
     return FlowOutcome(count: count, place: UInt32(worker.chainEnd))
   }
@@ -121,7 +122,7 @@ public struct TextPolicy: LoadablePolicy {
   private func decideSlowly(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
     let key = FlowKey(frame, isDeep: tables.isDeep).masked(by: tables.mask)
     if view.isTraced { explainSearch(key, view) }
-    let rules = UnsafeMutablePointer<UInt32>.allocate(capacity: max(1, tables.draft.rules.count))
+    let rules = UnsafeMutablePointer<UInt32>.allocate(capacity: max(1, tables.ruleCount))
     defer { rules.deallocate() }
     let count = classifier(worker).rules(key, into: rules)
     for index in 0..<count {
@@ -131,8 +132,8 @@ public struct TextPolicy: LoadablePolicy {
   }
 
   private func runDefault(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
-    view.explain("no rule decides: default \(tables.draft.ending)")
-    let ending = EndingRecord(kind: tables.draft.ending, tag: 0, firstPort: 0, portCount: 0)
+    view.explain("no rule decides: default \(tables.ending)")
+    let ending = EndingRecord(kind: tables.ending, tag: 0, firstPort: 0, portCount: 0)
     return end(ending, frame, &view) ?? .drop(.policy)
   }
 }

@@ -187,6 +187,20 @@ struct ActionTests {
     #expect(bed.decide(frame.bytes, from: 0) == .drop(.policy))
   }
 
+  @Test("a piece of a datagram, and one that is cut off, are not taken for the flow whose ports they seem to have")
+  func lookAlikes() throws {
+    var bed = try PolicyBed("default drop\nrule udp.dst 53 -> flood")
+    for _ in 0..<2 { #expect(bed.decide(udp.bytes, from: 0) == .flood) }
+    var later = udp
+    later.fragment = .later
+    #expect(bed.decide(later.bytes, from: 0) == .drop(.policy))
+    // An IPv4 packet that claims to be longer than its frame.
+    #expect(bed.decide(Array(udp.bytes.dropLast()), from: 0) == .drop(.policy))
+    var other = udp
+    other.transport = .other(47)
+    #expect(bed.decide(other.bytes, from: 0) == .drop(.policy))
+  }
+
   @Test("no frame, however it lies, stops the program, and the flow cache never says other than the rules")
   func fuzz() throws {
     var policy = SeededPolicy(seed: 9, fields: SeededPolicy.allFields)

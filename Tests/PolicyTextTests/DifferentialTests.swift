@@ -15,6 +15,7 @@ struct DifferentialTests {
       (3, 100, ["in.port", "eth.type", "vlan"]), (4, 100, ethernet),
       (5, 2500, ["ip.src", "tcp.dst", "tcp.flags", "ip.dscp"]),
       (6, 3, ["udp.src"]), (7, 40, SeededPolicy.allFields),
+      (8, 60, ["vlan.pcp"]), (9, 60, ["udp.dst", "tcp.src", "ip.frag"]),
     ])
   func decides(seed: UInt64, ruleCount: Int, fields: [String]) throws {
     var policy = SeededPolicy(seed: seed, fields: fields)

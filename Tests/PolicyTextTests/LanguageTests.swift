@@ -1,3 +1,4 @@
+import Foundation
 import PolicyText
 import Support
 import Testing
@@ -13,24 +14,16 @@ struct LanguageTests {
     #expect(policy.fields.contains("ip.dst") && !policy.fields.contains("ip.ttl"))
   }
 
-  static let example = """
-    # What reaches the servers.
-    policy web-guard
-    default learn
-    set servers { 10.0.0.2, 10.0.1.0/24, fd00::/64 }
-    set macs { 02:00:00:00:00:01, 02:42:00:00:00:00/16 }
-    set web { 80, 443, 8000-8080 }
-    meter slow { rate 10M burst 64k }
-    rule ip.dst in servers tcp.dst in web -> count web, forward gateway
-    rule udp.dst 53 in.port a, "b c" -> meter slow, learn
-    rule udp.dst 123 -> meter slow else forward b, drop
-    rule arp.op request -> mirror port monitor, next
-    rule ip.dst 10.0.0.9 -> set ip.dst 10.0.0.10, set eth.dst 02:00:00:00:00:0a, dec ttl, learn
-    rule vlan 7 eth.src not in macs -> drop
-    rule eth.dst group eth.type 0x88cc -> drop
-    rule tcp.flags +syn-ack ip.dscp ef ip.frag no -> flood
-    rule vlan none -> set vlan 10, forward a, b
-    """
+  /// The first block of the page that is set as code.
+  private static let example: String = {
+    var page = URL(filePath: #filePath).resolvingSymlinksInPath()
+    for _ in 0..<3 { page.deleteLastPathComponent() }
+    page.append(path: "docs/policy-language.md")
+    let text = (try? String(contentsOf: page, encoding: .utf8)) ?? ""
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    let block = lines.drop { !$0.hasPrefix("    ") }.prefix { $0.hasPrefix("    ") }
+    return block.map { $0.dropFirst(4) }.joined(separator: "\n")
+  }()
 
   @Test(
     "an error points at its place and says what to do",

@@ -83,7 +83,7 @@ struct SampleFrame {
 
   private var payload: [UInt8] {
     let rest = [UInt8](repeating: 0xA5, count: 24)
-    guard fragment != .later else { return rest }
+    // A later fragment's bytes may look like a header, and are none.
     switch transport {
     case .tcp(let source, let destination, let flags):
       return Self.octets(source) + Self.octets(destination) + [
