@@ -208,7 +208,7 @@ struct ActionTests {
     let source = (["default drop"] + policy.sets + rules).joined(separator: "\n")
     var bed = try PolicyBed(source)
     var fresh = try PolicyBed(source)
-    for _ in 0..<3000 {
+    for _ in 0..<1500 {
       let frame = policy.frame()
       var bytes = frame.bytes
       for _ in 0...policy.generator.below(4) {

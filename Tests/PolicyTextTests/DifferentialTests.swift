@@ -23,7 +23,7 @@ struct DifferentialTests {
     let lines = policy.sets + matcher.rules.map(\.text)
     var bed = try PolicyBed("default drop\n" + lines.joined(separator: "\n"))
     var hits = Array(repeating: UInt64(0), count: ruleCount)
-    for _ in 0..<(300_000 / (ruleCount + 200)) {
+    for _ in 0..<(200_000 / (ruleCount + 200)) {
       let frame = policy.frame()
       let expected = matcher.decide(frame)
       // The second time it is in the flow cache.

@@ -150,7 +150,7 @@ struct LanguageTests {
         "\n", "\"", "{", "}", ",", "->", "-", "/", "not", "in", "else", "0x", "+", "99999999999999999999", "::", "é",
         "\0", "\r",
       ]
-    for _ in 0..<3000 {
+    for _ in 0..<1500 {
       var text = ""
       for _ in 0..<generator.below(40) {
         text += pieces[generator.below(pieces.count)]
