@@ -51,6 +51,8 @@ final class PolicyTables: @unchecked Sendable {
   let source: [UInt8]
   let rules: RuleMemory
   let ruleCount: Int
+  /// The counter of the first rule's hits.
+  let firstHits: Int
   /// Where no rule decides.
   let ending: Ending
   /// For traces.
@@ -104,7 +106,7 @@ final class PolicyTables: @unchecked Sendable {
     dimensionMemory = UnsafePointer(copied(dimensions))
     setConditions = sets
     rules = RuleMemory(draft)
-    (ruleCount, ending) = (draft.rules.count, draft.ending)
+    (ruleCount, firstHits, ending) = (draft.rules.count, draft.counters.count, draft.ending)
     self.source = source
     self.draft = draft
   }

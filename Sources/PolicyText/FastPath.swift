@@ -35,7 +35,7 @@ struct FastPath: BitwiseCopyable {
     headerMask = mask.header & ~0xFF_FFFF
     stationMask = mask.station & 0xFFFF_FFFF_0000
     addressMask = mask.addresses
-    firstHits = tables.draft.counters.count
+    firstHits = tables.firstHits
   }
 
   /// Ethernet's header, IPv4's without options, and TCP's without options, or UDP's with twelve bytes behind it.

@@ -27,7 +27,7 @@ struct FlowOutcome: BitwiseCopyable {
   @inlinable var place: Int { Int(bits & 0xFFFF_FFFF) }
   /// The place is the one rule's number.
   var isSingle: Bool { count == 1 }
-  var count: Int { place == Int(Self.noRule) ? 0 : Int(bits >> 32 & 0x3FFF_FFFF) }
+  var count: Int { Int(bits >> 32 & 0x3FFF_FFFF) }
 }
 
 /// What flows met, by their keys: fixed memory, two places for each hash, of which the newer flow has the first. The hash has a

@@ -107,6 +107,10 @@ public struct TextPolicy: LoadablePolicy {
 
   /// Does what the rules say that a flow met.
   private func run(_ outcome: FlowOutcome, _ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
+    if outcome.onlyLearns {
+      view.count(tables.firstHits &+ outcome.place)
+      return LearningSwitch().decide(frame, &view)
+    }
     if outcome.isSingle {
       if let verdict = run(rule: outcome.place, frame, &view) { return verdict }
     } else if let worker {
