@@ -105,7 +105,9 @@ extension Engine {
   }
 
   @inlinable
+  @inline(__always)
   func isRouted(_ frame: FrameDescriptor, by routedMAC: UInt64) -> Bool {
+    guard routedMAC != 0 else { return false }
     let parsed = Self.view(frame)
     return parsed.destination.bits == routedMAC && parsed.isIP
   }
@@ -113,6 +115,7 @@ extension Engine {
   /// Carries out a verdict that is no drop. Ports that are not the network's, and those that the one it came in by does not reach,
   /// get nothing, whatever a policy says.
   @inlinable
+  @inline(__always)
   mutating func send<Output: FrameOutput & ~Copyable>(
     _ frame: FrameDescriptor, _ verdict: Verdict, network: Int, hasMirror: Bool, into output: inout Output
   ) {
@@ -132,13 +135,15 @@ extension Engine {
   }
 
   /// Why a frame of one port does not go to the other; nil: it does.
-  @usableFromInline
-  mutating func reasonAgainst(_ from: UInt16, _ port: UInt16, network: Int) -> DropReason? {
+  @inlinable
+  @inline(__always)
+  func reasonAgainst(_ from: UInt16, _ port: UInt16, network: Int) -> DropReason? {
     guard Int(port) < portCapacity, Int(ports[Int(port)].network) == network else { return .noSuchPort }
     return ports[Int(from)].separation.reasonAgainst(ports[Int(port)].separation)
   }
 
   @inlinable
+  @inline(never)
   mutating func sendToTargets<Output: FrameOutput & ~Copyable>(
     _ frame: FrameDescriptor, _ first: UInt16, _ count: UInt16, network: Int, hasMirror: Bool, into output: inout Output
   ) {

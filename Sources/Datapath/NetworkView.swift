@@ -65,7 +65,7 @@ public struct NetworkView: ~Copyable {
   }
 
   /// The same, of what was not learned: people, or the control plane, have put it there.
-  public func lookupStatic(_ address: MACAddress) -> UInt16 {
+  public mutating func lookupStatic(_ address: MACAddress) -> UInt16 {
     if trace != nil { explainLookup(address) }
     guard let entry = table.pointee.entry(of: address), entry.isStatic else { return MACTable.noPort }
     return entry.port
