@@ -65,6 +65,7 @@ let package = Package(
     library("PolicyText", ["Wire", "Tables", "Datapath"]),
     library("Policies", ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls", "CLinux"]),
     library("Captures", ["Wire", "CLibpcap"]),
+    library("Replay", ["Wire", "Tables", "Datapath", "Policies", "Captures"]),
     library("LinuxIO", ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"]),
 
     // The control plane.
@@ -134,7 +135,8 @@ let package = Package(
         "LinuxIO", "Policies", "SystemCalls", "Wire", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
-    executable("martlet", ["Captures", "ControlClient", "ControlModel", "Policies", "CLinux", arguments]),
+    executable(
+      "martlet", ["Captures", "ControlClient", "ControlModel", "Policies", "Replay", "CLinux", arguments]),
     executable("martlet-load", ["CLinux", arguments]),
     executable("martlet-cni", ["CNI", "ControlClient", "ControlModel"]),
     executable("martlet-netavark", ["CNI", "ControlClient", "ControlModel", "Netavark"]),
@@ -152,6 +154,7 @@ let package = Package(
     tests("PolicyTextTests", ["PolicyText", "Policies", "Datapath", "Tables", "Wire"]),
     tests("PoliciesTests", ["Policies", "PolicyText", "Datapath", "Tables", "Wire"]),
     tests("CapturesTests", ["Captures", "Wire"]),
+    tests("ReplayTests", ["Replay", "Captures", "Policies", "Datapath", "Tables", "Wire"]),
     tests("LinuxIOTests", ["CAllocations", "LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
     tests("RelayTests", ["Relay", "Wire", "SystemCalls", "CLinux"]),
@@ -187,7 +190,8 @@ let package = Package(
 // tools/test builds these alone with optimisation: all the rest takes minutes, and nothing of it is tested so.
 if Context.environment["MARTLET_DATA_PATH_ONLY"] != nil {
   let kept: Set = [
-    "CLiburing", "CLinux", "CAllocations", "SystemCalls", "Wire", "Tables", "Datapath", "LinuxIO", "ControlModel", "Support",
+    "CLiburing", "CLinux", "CAllocations", "SystemCalls", "Wire", "Tables", "Datapath", "LinuxIO", "ControlModel",
+    "Support",
     "DatapathTests", "LinuxIOTests",
   ]
   package.targets.removeAll { !kept.contains($0.name) }

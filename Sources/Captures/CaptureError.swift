@@ -7,7 +7,7 @@ public struct CaptureError: Error, CustomStringConvertible, Equatable {
   public init(_ description: String) { self.description = description }
 
   /// With what strerror(3) says of errno.
-  static func system(_ operation: String) -> CaptureError {
+  public static func system(_ operation: String) -> CaptureError {
     let code = errno
     var buffer = [CChar](repeating: 0, count: 256)
     return CaptureError("\(operation): \(String(cString: strerror_r(code, &buffer, buffer.count)))")

@@ -60,8 +60,12 @@ public struct FrameHeaders: BitwiseCopyable {
   public var icmpCode: UInt8 = 0
 
   @inlinable
-  public init(_ frame: borrowing Frame) {
-    guard let ethernet = EthernetView(frame.bytes), let payload = EthernetPayload(ethernet) else {
+  public init(_ frame: borrowing Frame) { self.init(frame.bytes) }
+
+  /// - Parameter bytes: from the Ethernet header on.
+  @inlinable
+  public init(_ bytes: RawSpan) {
+    guard let ethernet = EthernetView(bytes), let payload = EthernetPayload(ethernet) else {
       layers = .malformed
       return
     }

@@ -14,7 +14,8 @@ import Glibc
       UplinkCommand.self, OverlayCommand.self, PolicyCommand.self, TraceCommand.self, ClusterCommand.self,
       PublishCommand.self,
       UnpublishCommand.self,
-      ServicesCommand.self, SessionCommand.self, StatisticsCommand.self, TopCommand.self, BenchCommand.self,
+      ServicesCommand.self, SessionCommand.self, StatisticsCommand.self, TopCommand.self, ReplayCommand.self,
+      BenchCommand.self,
       DoctorCommand.self, ShutdownCommand.self, VersionCommand.self,
     ])
 

@@ -43,7 +43,7 @@ extension SystemTests {
         #expect(try testbed.run(["dpkg-deb", "-f", package, "Version"]) == version + "\n")
         #expect(package.contains("/martlet_\(version)_"))
         let libraries = try testbed.run(["dpkg-deb", "-f", package, "Depends"])
-        for library in ["libc6", "liburing2", "libmnl0", "libbpf1"] {
+        for library in ["libc6", "liburing2", "libmnl0", "libbpf1", "libpcap0.8"] {
           #expect(libraries.contains(library), "\(libraries)")
         }
         #expect(try testbed.run(["dpkg-deb", "-I", package, "conffiles"]) == "/etc/martlet/martlet.yaml\n")

@@ -41,6 +41,7 @@ enum TidyRules {
     "PolicyText": ["Wire", "Tables", "Datapath"],
     "Policies": ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls", "CLinux"],
     "Captures": ["Wire", "CLibpcap"],
+    "Replay": ["Wire", "Tables", "Datapath", "Policies", "Captures"],
     "LinuxIO": ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"],
     "Netlink": ["Wire", "SystemCalls", "CLinux", "CLibmnl"],
     "UplinkFilter": ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
@@ -66,7 +67,9 @@ enum TidyRules {
       "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "LivePage", "Metrics", "ControlModel",
       "LinuxIO", "Policies", "SystemCalls", "CLinux", "Wire", "ArgumentParser", "Logging", "Yams",
     ],
-    "martlet": ["Captures", "ControlClient", "ControlModel", "Policies", "SystemCalls", "CLinux", "ArgumentParser"],
+    "martlet": [
+      "Captures", "ControlClient", "ControlModel", "Policies", "Replay", "SystemCalls", "CLinux", "ArgumentParser",
+    ],
     "martlet-cni": ["CNI", "ControlClient", "ControlModel"],
     "martlet-netavark": ["CNI", "ControlClient", "ControlModel", "Netavark"],
     "martlet-load": ["SystemCalls", "CLinux", "ArgumentParser"],
