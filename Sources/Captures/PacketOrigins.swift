@@ -95,7 +95,7 @@ struct PacketOrigins {
     return origin(Int(number), direction)
   }
 
-  /// if_name.
+  /// if_name. What would move a terminal's cursor, or break a line, is replaced: who made the file chose it.
   private mutating func name(from start: Int, to end: Int) -> String? {
     guard let found = option(2, from: start, to: end), found.length > 0 else { return nil }
     var bytes: [UInt8] = []
@@ -103,7 +103,14 @@ struct PacketOrigins {
       guard let byte = uint8(at: found.start + index) else { return nil }
       bytes.append(byte)
     }
-    return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    var scalars = String.UnicodeScalarView()
+    for scalar in String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self).unicodeScalars {
+      switch scalar.properties.generalCategory {
+      case .control, .lineSeparator, .paragraphSeparator: scalars.append("?")
+      default: scalars.append(scalar)
+      }
+    }
+    return String(scalars)
   }
 
   private mutating func option(_ code: UInt16, from start: Int, to end: Int) -> (start: Int, length: Int)? {

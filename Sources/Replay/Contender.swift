@@ -29,7 +29,6 @@ final class Contender {
   private(set) var output = CopyNotes()
   private(set) var treatment = Treatment.forwarded
   private let watch: VerdictWatch
-  private let program: PolicyProgram
   private let buffer: UnsafeMutableRawPointer
   /// Of each port, drops by reason as they were before this frame.
   private var dropsBefore: [UInt64]
@@ -52,8 +51,7 @@ final class Contender {
     told.append(PolicyPort(index: UInt16(ports.count), kind: .gateway, names: ["gateway"]))
     policy.runners[0].portsChanged(told)
     watch = VerdictWatch(policy.runners[0])
-    program = watch.program
-    engine.setProgram(program, network: Self.network)
+    engine.setProgram(watch.program, network: Self.network)
     totals = PolicyReport(name: policy.name, ports: told.map { $0.names[0] })
     buffer = .allocate(
       byteCount: Self.headroom + Engine.headerLength + Int(CaptureReader.frameLengthMax), alignment: 16)

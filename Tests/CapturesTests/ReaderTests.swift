@@ -28,6 +28,21 @@ struct ReaderTests {
     #expect(frames.map { $0.nanoseconds / 1_000_000 } == [1_795_814_649_833, 1_795_814_649_881, 1_795_814_649_857])
   }
 
+  @Test("a second section of a pcapng file has interfaces of its own")
+  func sections() throws {
+    let (frames, interfaces, complaint) = try read(SampleCapture.twoInterfaces + SampleCapture.twoInterfaces)
+    #expect(complaint == nil && interfaces == ["va", "vb", "va", "vb"])
+    #expect(frames.map(\.interface) == [0, 0, 1, 2, 2, 3])
+  }
+
+  @Test("an interface's name has nothing that breaks lines or moves a cursor")
+  func names() throws {
+    var writer = CaptureWriter()
+    _ = try writer.addInterface("a\u{1B}[2J\n\u{2028}\u{85}ä")
+    _ = try writer.addInterface("")
+    #expect(try read(writer.takeBytes()).interfaces == ["a?[2J???ä", "if1"])
+  }
+
   @Test("from the start once more, and from a pipe")
   func rewound() throws {
     let pipe = Pipe()
