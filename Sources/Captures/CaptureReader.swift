@@ -13,7 +13,7 @@ import Glibc
 ///
 /// Thread: one at a time.
 public struct CaptureReader: ~Copyable {
-  /// Bytes of a frame: libpcap takes none that is longer (MAXIMUM_SNAPLEN).
+  /// Bytes of a frame: libpcap's MAXIMUM_SNAPLEN, which it holds pcap files to, but not pcapng's.
   public static let frameLengthMax: Int32 = 262_144
   /// Bytes that are taken from a pipe.
   public static let spooledLengthMax = 1 << 30
@@ -62,6 +62,9 @@ public struct CaptureReader: ~Copyable {
       throw refusal(String(cString: pcap_geterr(handle)))
     }
     let origin = origins.next()
+    guard header.caplen <= UInt32(Self.frameLengthMax) else {
+      throw refusal("it has \(header.caplen) bytes, more than \(Self.frameLengthMax)")
+    }
     guard header.len >= header.caplen else {
       throw refusal("it claims to have had \(header.len) bytes, and has \(header.caplen)")
     }

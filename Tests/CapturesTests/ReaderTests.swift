@@ -98,6 +98,21 @@ struct ReaderTests {
     #expect(complaint == "in.pcap: packet 2 cannot be read: it claims to have had 41 bytes, and has 42")
   }
 
+  @Test("a pcapng file's packet that is longer than any frame, where its interface claims to take such")
+  func tooLong() throws {
+    func words(_ values: UInt32...) -> [UInt8] {
+      values.flatMap { value in (0..<4).map { UInt8(value >> (8 * $0) & 0xFF) } }
+    }
+    let length: UInt32 = 262_148
+    let section = words(0x0A0D_0D0A, 28, 0x1A2B_3C4D, 1, .max, .max, 28)
+    let bytes =
+      section + words(1, 20, 1, 1 << 20, 20) + words(6, 32 + length, 0, 0, 0, length, length)
+      + [UInt8](repeating: 0, count: Int(length)) + words(32 + length)
+    let (frames, _, complaint) = try read(bytes)
+    #expect(frames.isEmpty)
+    #expect(complaint == "in.pcap: packet 1 cannot be read: it has 262148 bytes, more than 262144")
+  }
+
   @Test("a frame of which only the begin was kept")
   func snapped() throws {
     var bytes = SampleCapture.twelve

@@ -18,6 +18,17 @@ struct Hub: LoadablePolicy {
   mutating func decide(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict { .flood }
 }
 
+/// Nothing to anybody.
+struct Wall: LoadablePolicy {
+  static let name = "wall"
+  static let summary = "drop"
+
+  init?(_ parameters: inout PolicyParameters) {}
+  init() {}
+
+  mutating func decide(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict { .drop(.storm) }
+}
+
 /// Sends each frame to the last port twice, with a tag and from another address, mirrors what it drops, and counts.
 struct Editor: LoadablePolicy {
   static let name = "editor"

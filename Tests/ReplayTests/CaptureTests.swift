@@ -42,6 +42,9 @@ struct CaptureTests {
     #expect(found.first[1].time == 2_000_000 && found.first[1].port == "p0")
     #expect(found.first[4].treatments == ["dropped: same_port", "flooded to p1, p2, p3, gateway"])
     #expect(try Bed(SampleCapture.twelve).replay(learning(), learning()).differences == DifferenceReport())
+    // All but what neither is asked about; the last is dropped by both.
+    let walled = try #require(try Bed(SampleCapture.twelve).replay(learning(), installed(Wall())).differences)
+    #expect(walled.count == 10 && walled.first.last?.treatments == ["dropped: same_port", "dropped: storm"])
   }
 
   @Test("frames in words")
