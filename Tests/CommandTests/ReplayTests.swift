@@ -59,6 +59,13 @@ struct ReplayTests {
         """)
   }
 
+  @Test("says what of a capture was not as one would think")
+  func caveats() throws {
+    try Data(SampleCapture.twoInterfaces).write(to: URL(fileURLWithPath: capture))
+    #expect(line.run("replay --pcap \(capture) --policy learning") == 0)
+    #expect(line.output.contains(" s\nframes behind later ones, replayed at their time: 1\n\nFRAMES"))
+  }
+
   @Test("writes the report and a picture where it is told to; a model is replayed the same every time")
   func files() throws {
     let files = ["report", "plot", "again"].map { directory.path + "/" + $0 }

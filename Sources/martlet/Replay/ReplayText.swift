@@ -20,11 +20,9 @@ extension ReplayReport {
   private var head: String {
     var text = "\(source.isModel ? "model" : "capture") \(source.name): \(frames) frames, \(bytes) bytes in "
     text += "\(Seconds.text(source.duration)) s\n"
-    if source.cut > 0 { text += "\(source.cut) frames are not there to their end\n" }
-    if source.disordered > 0 {
-      text += "\(source.disordered) frames come after later ones, and count as of that time\n"
-    }
-    if source.outbound > 0 { text += "\(source.outbound) frames went out at their interface, and were passed over\n" }
+    if source.cut > 0 { text += "frames of which only the begin is there: \(source.cut)\n" }
+    if source.disordered > 0 { text += "frames behind later ones, replayed at their time: \(source.disordered)\n" }
+    if source.outbound > 0 { text += "frames that went out at their interface, passed over: \(source.outbound)\n" }
     return text
   }
 
