@@ -223,7 +223,8 @@ public struct Engine: ~Copyable {
     let counters = portCounters.handle
     let routedMAC = networks[network].routedMAC
     let lengths = networks[network].lengths
-    for frame in frames {
+    for index in frames.indices {
+      let frame = frames[index]
       let base = Int(frame.port) &* PortCounter.count
       let length = Int(frame.length) &- Self.headerLength
       counters.add(base &+ PortCounter.rxFrames.rawValue)
@@ -249,14 +250,14 @@ public struct Engine: ~Copyable {
       }
       switch verdict {
       case .forward(let port): output.transmit(frame, to: port, isOnlyCopy: true)
-      case .drop(let reason): countDrop(reason, of: frame)
+      case .drop(let reason): countDrop(reason, of: frames[index])
       case .flood:
         if networks[network].knowsNeighbours && answer(frame, network: network, into: &output) { continue }
         floodCounted(frame, network: network, beyond: [], into: &output)
       case .floodSeparated: floodSeparated(frame, network: network, into: &output)
       case .floodBeside(let port):
         countFlood(of: frame, floodBeside(frame, port, network: network, into: &output), network: network)
-      case .targets: countDrop(.noOtherPort, of: frame)
+      case .targets: countDrop(.noOtherPort, of: frames[index])
       }
     }
   }
