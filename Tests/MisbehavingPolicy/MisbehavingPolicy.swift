@@ -28,6 +28,7 @@ public struct MisbehavingPolicy: LoadablePolicy {
 
   public mutating func decide(_ frame: borrowing Frame, _ view: inout NetworkView) -> Verdict {
     view.count(0)
+    if conduct == .none { return LearningSwitch().decide(frame, &view) }
     if FrameHeaders(frame).layers.contains(.arp) { return LearningSwitch().decide(frame, &view) }
     switch conduct {
     case .none, .make: break

@@ -43,7 +43,7 @@ def parse() -> argparse.Namespace:
 
 
 def add_choice_of_peers(parser: argparse.ArgumentParser):
-    names = ", ".join(name for name in contenders(Path(), Path()) if name != BASE)
+    names = ", ".join(name for name in contenders(Path(), Path(), Path()) if name != BASE)
 
     def listed(text: str) -> list[str]:
         return [name for name in text.split(",") if name]
@@ -52,10 +52,11 @@ def add_choice_of_peers(parser: argparse.ArgumentParser):
     parser.add_argument("--without", type=listed, default=[], metavar="NAME,...", help="all but these")
     parser.add_argument("--without-martlet", action="store_true", help="measure the others only")
     parser.add_argument("--prototype", type=Path, metavar="DIR", help="measure the C prototype DIR/sw.c as well")
+    parser.add_argument("--before", type=Path, metavar="DIR", help="measure the martletd and martlet in DIR as well")
 
 
 def choose(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[Contender]:
-    every = contenders(options.binaries, options.prototype)
+    every = contenders(options.binaries, options.prototype, options.before)
     without = options.without + ([SUBJECT] if options.without_martlet else [])
     named = list(every) if options.peers is None else options.peers
     if unknown := [name for name in named + without if name not in every]:

@@ -8,6 +8,7 @@ from .docker_proxy import DockerProxy
 from .kernel_bridge import KernelBridge
 from .kernel_router import KernelRouter, RuleRouter
 from .martlet import Martlet
+from .martlet_policy import MartletBefore
 from .martlet_router import MartletRouter
 from .open_vswitch import OpenVSwitch
 from .overlay import KernelOverlay, MartletOverlay, Overlay
@@ -31,11 +32,13 @@ __all__ = [
 ]
 
 
-def contenders(binaries: Path, prototype: Path | None) -> dict[str, Contender]:
+def contenders(binaries: Path, prototype: Path | None, before: Path | None = None) -> dict[str, Contender]:
     """By the names that --peers takes. Martlet comes next to the base: the less lies between, the less drifts."""
     every: dict[str, Contender] = {"bridge": KernelBridge(call_iptables=False), "martlet": Martlet(binaries)}
     if prototype:
         every["prototype"] = Prototype(prototype)
+    if before:
+        every["before"] = MartletBefore(before)
     return every | {
         "martlet-one": Martlet(binaries, workers=1),
         "br_netfilter": KernelBridge(call_iptables=True),

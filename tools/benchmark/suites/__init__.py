@@ -5,7 +5,7 @@ from typing import Protocol
 from ..contenders import Contender
 from ..metrics import Conditions
 from ..results import Results
-from . import docker, l2, mac, micro, nat, overlay, scale
+from . import docker, l2, mac, micro, nat, overlay, policy, scale
 
 
 class Suite(Protocol):
@@ -20,5 +20,14 @@ class Suite(Protocol):
         """Measures, and enters into the results what was found and what was left out."""
 
 
-EVERY: tuple[Suite, ...] = (l2.SUITE, nat.SUITE, overlay.SUITE, docker.SUITE, scale.SUITE, mac.SUITE, micro.SUITE)
+EVERY: tuple[Suite, ...] = (
+    l2.SUITE,
+    nat.SUITE,
+    overlay.SUITE,
+    docker.SUITE,
+    policy.SUITE,
+    scale.SUITE,
+    mac.SUITE,
+    micro.SUITE,
+)
 SUITES: dict[str, Suite] = {suite.name: suite for suite in EVERY}
