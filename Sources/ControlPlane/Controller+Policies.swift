@@ -40,7 +40,7 @@ extension Controller {
       let ports = try policyPorts(of: network)
       try dataPlane.setPolicy(installed, of: handle, ports: ports)
       raisedPolicies[network.id] = RaisedPolicy(installed: installed, ports: ports)
-      if let copy = old?.copy { removeLibrary(copy) }
+      try removeUnusedLibraries()
       logger.info("network \(network.name): policy \(record.name)")
       return view(record, of: network)
     }
@@ -52,7 +52,7 @@ extension Controller {
     guard let record = try store.policy(ofNetwork: network.id) else { return }
     try lowerPolicy(of: network)
     try store.setPolicy(nil, ofNetwork: network.id)
-    if let copy = record.copy { removeLibrary(copy) }
+    try removeUnusedLibraries()
     logger.info("network \(network.name): policy \(record.name) unloaded")
   }
 
@@ -181,6 +181,7 @@ extension Controller {
     for file in (try? FileManager.default.contentsOfDirectory(atPath: libraryFolder)) ?? [] where !used.contains(file) {
       removeLibrary(file)
     }
+    if used.isEmpty { rmdir(libraryFolder) }
   }
 
   // MARK: Showing

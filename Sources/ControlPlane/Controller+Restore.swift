@@ -183,6 +183,8 @@ extension Controller {
     step { () throws(ControlError) in try host.removeBarriers(except: []) }
     if let first { throw first }
     try store.erase()
+    try removeUnusedLibraries()
+    policyWatch?.remove()
     logger.info("everything was taken away")
   }
 }

@@ -61,6 +61,7 @@ public final class PolicyWatch: @unchecked Sendable {
   }
 
   private let slots: Slots
+  private let path: String
   /// Keeps the lock.
   private let file: FileDescriptor
   private let state = Mutex(State())
@@ -86,10 +87,14 @@ public final class PolicyWatch: @unchecked Sendable {
     }
     self.faults = faults
     self.file = file
+    self.path = path
     memset(mapped, 0, Self.fileLength)
     let result = martlet_fault_watch(slots, Int32(Self.slotCount), CommandLine.unsafeArgv, restarts ? 1 : 0)
     if result < 0 { throw Errno(-result, "watch over policies") }
   }
+
+  /// The next process finds nothing.
+  public func remove() { unlink(path) }
 
   /// Called, on a thread of its own, with the network's id and a clause that says why its policy is to be taken out.
   public func onOverload(_ handler: @escaping @Sendable (String, String) -> Void) {
