@@ -150,6 +150,25 @@ extension SystemTests {
       }
     }
 
+    @Test("new-policy begins a package that compiles")
+    func template() throws {
+      try withTestbed { testbed in
+        let tree = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
+        let directory = testbed.directory + "/two-words"
+        try testbed.run([tree + "/tools/new-policy", "two-words", directory])
+        let sources = directory + "/Sources/TwoWords/"
+        let places = String(cString: getenv("PATH")).split(separator: ":").map { String($0) + "/swiftc" }
+        let compiler = try #require(places.first { access($0, X_OK) == 0 }, "tools/test puts it on PATH")
+        try testbed.run(
+          [compiler, "-typecheck", "-swift-version", "6", "-I", Binaries.directory() + "/Modules"]
+            + [sources + "TwoWords.swift", sources + "Exports.swift"])
+        let again = try Program([tree + "/tools/new-policy", "two-words", directory]).end()
+        #expect(again.status != EXIT_SUCCESS && again.complaint.contains("is there already"))
+        let odd = try Program([tree + "/tools/new-policy", "Two_Words", directory + "2"]).end()
+        #expect(odd.status != EXIT_SUCCESS && odd.complaint.contains("lower-case"))
+      }
+    }
+
     @Test("frames for a port that is not there are counted")
     func portThatIsGone() throws {
       try Self.withPair { daemon, a, _, address in
