@@ -99,7 +99,7 @@ let package = Package(
       "ControlPlane",
       [
         "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
-        "Cluster", "ControlModel", "Policies", logging,
+        "Captures", "Cluster", "ControlModel", "Policies", logging,
         .product(name: "GRDB", package: "GRDB.swift"),
       ]),
     library(
@@ -170,8 +170,8 @@ let package = Package(
     tests(
       "ControlPlaneTests",
       [
-        "ControlPlane", "Cluster", "ControlModel", "DNS", "Datapath", "Tables", "Netlink", "Policies", "SystemCalls",
-        "Wire", logging,
+        "ControlPlane", "Cluster", "ControlModel", "DNS", "Datapath", "LinuxIO", "Tables", "Netlink", "Policies",
+        "SystemCalls", "Wire", logging,
       ]),
     tests("ControlAPITests", ["ControlAPI", "HTTPService", "ControlClient", "ControlModel"]),
     tests("MetricsTests", ["Metrics", "HTTPService", "ControlModel", logging]),

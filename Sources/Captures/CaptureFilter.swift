@@ -30,6 +30,8 @@ public struct CaptureFilter: ~Copyable, @unchecked Sendable {
     self.memory = memory
   }
 
+  fileprivate var program: UnsafeRawPointer { UnsafeRawPointer(memory) }
+
   deinit {
     pcap_freecode(OpaquePointer(memory))
     memory.deallocate()
@@ -47,4 +49,24 @@ public struct CaptureFilter: ~Copyable, @unchecked Sendable {
       return pcap_offline_filter(OpaquePointer(memory), &header, start.assumingMemoryBound(to: UInt8.self)) != 0
     }
   }
+}
+
+/// A filter that others run who know nothing of this module.
+public final class SharedCaptureFilter: Sendable {
+  private let filter: CaptureFilter
+
+  /// As `CaptureFilter`.
+  public init(_ expression: String) throws(CaptureError) { filter = try CaptureFilter(expression) }
+
+  /// For `function`, while this lives.
+  public var program: UnsafeRawPointer { filter.program }
+
+  /// Whether the program takes a frame of which `length` bytes are there. Any thread; no allocation, no lock.
+  public static let function:
+    @convention(c) (
+      _ program: UnsafeRawPointer, _ bytes: UnsafeRawPointer, _ length: UInt32, _ originalLength: UInt32
+    ) -> Bool = { program, bytes, length, originalLength in
+      var header = pcap_pkthdr(ts: timeval(), caplen: length, len: originalLength)
+      return pcap_offline_filter(OpaquePointer(program), &header, bytes.assumingMemoryBound(to: UInt8.self)) != 0
+    }
 }

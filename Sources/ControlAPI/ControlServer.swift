@@ -3,8 +3,8 @@ import HTTPService
 import Logging
 import NIOHTTP1
 
-/// Serves a `ControlService` as HTTP/1.1 with JSON on a Unix socket (docs/api.md). The service is called on one thread, one call
-/// at a time in the order they came. `start` and `stop` may come from any other thread.
+/// Serves a `ControlService` as HTTP/1.1 with JSON on a Unix socket (docs/api.md). The service is called on one thread for
+/// what changes and shows, and one for each capture that may be waited for; calls begin in the order they came. `start` and `stop` may come from any other thread.
 public final class ControlServer: Sendable {
   private let server: HTTPServer
 
@@ -13,7 +13,9 @@ public final class ControlServer: Sendable {
   }
 
   init(service: any ControlService, logger: Logger, limits: ServerLimits) {
-    server = HTTPServer(responder: ServiceResponder(service: service), threads: 1, logger: logger, limits: limits)
+    server = HTTPServer(
+      responder: ServiceResponder(service: service), threads: 1 + CaptureLimits.sessions, logger: logger, limits: limits
+    )
   }
 
   /// As `HTTPServer.start(socketPath:)`.

@@ -5,7 +5,9 @@ import NIOHTTP1
 extension Router {
   /// The whole API. docs/openapi.yaml describes exactly these routes; a test compares the two.
   static let v1 = Router(
-    routes: networkRoutes + portRoutes + overlayRoutes + policyRoutes + clusterRoutes + forwardingRoutes + sandboxRoutes
+    routes: networkRoutes + portRoutes + overlayRoutes + policyRoutes + observingRoutes + clusterRoutes
+      + forwardingRoutes
+      + sandboxRoutes
       + endpointRoutes
       + publicationRoutes + serviceRoutes + uplinkRoutes + sessionRoutes + daemonRoutes)
 
@@ -97,6 +99,36 @@ extension Router {
       try .json(service.drops(network: request.captures[0]))
     },
     Route(.GET, "/v1/policies") { _, service throws(ControlError) in try .json(service.policies()) },
+  ]
+
+  private static let observingRoutes: [Route] = [
+    Route(.POST, "/v1/networks/{name}/captures") { request, service throws(ControlError) in
+      try .json(service.startCapture(network: request.captures[0], request.decoded()), status: .created)
+    },
+    Route(.GET, "/v1/captures/{id}/frames", query: ["wait"]) { request, service throws(ControlError) in
+      switch request.query["wait"] {
+      case nil, "true": return try .json(service.capturedFrames(request.captures[0], waits: true))
+      case "false": return try .json(service.capturedFrames(request.captures[0], waits: false))
+      case let other?: throw ControlError(.invalid, "wait=\(other): true or false is needed")
+      }
+    },
+    Route(.DELETE, "/v1/captures/{id}") { request, service throws(ControlError) in
+      try service.endCapture(request.captures[0])
+      return .done
+    },
+    Route(.POST, "/v1/networks/{name}/mirrors") { request, service throws(ControlError) in
+      try .json(service.addMirror(network: request.captures[0], request.decoded()), status: .created)
+    },
+    Route(.DELETE, "/v1/networks/{name}/mirrors", query: ["from", "to"]) { request, service throws(ControlError) in
+      guard let from = request.query["from"], let to = request.query["to"] else {
+        throw ControlError(.invalid, "which mirror? from and to are needed")
+      }
+      try service.removeMirror(network: request.captures[0], from: from, to: to)
+      return .done
+    },
+    Route(.GET, "/v1/mirrors", query: ["network"]) { request, service throws(ControlError) in
+      try .json(service.mirrors(network: request.query["network"]))
+    },
   ]
 
   private static let clusterRoutes: [Route] = [

@@ -182,6 +182,25 @@ extension ControlClient {
   public func drops(network: String) throws(ControlError) -> [DroppedFrame] {
     try get("/v1/networks/\(Self.segment(network))/drops")
   }
+  public func startCapture(network: String, _ request: CaptureRequest) throws(ControlError) -> Created {
+    try call("POST", "/v1/networks/\(Self.segment(network))/captures", request)
+  }
+  public func capturedFrames(_ id: String, waits: Bool) throws(ControlError) -> CapturedFrames {
+    try get("/v1/captures/\(Self.segment(id))/frames" + (waits ? "" : "?wait=false"))
+  }
+  public func endCapture(_ id: String) throws(ControlError) {
+    try send("DELETE", "/v1/captures/\(Self.segment(id))", body: nil)
+  }
+  public func addMirror(network: String, _ request: MirrorRequest) throws(ControlError) -> PortMirror {
+    try call("POST", "/v1/networks/\(Self.segment(network))/mirrors", request)
+  }
+  public func mirrors(network: String?) throws(ControlError) -> [PortMirror] {
+    try get("/v1/mirrors" + (network.map { "?network=\(Self.segment($0))" } ?? ""))
+  }
+  public func removeMirror(network: String, from: String, to: String) throws(ControlError) {
+    let query = "?from=\(Self.segment(from))&to=\(Self.segment(to))"
+    try send("DELETE", "/v1/networks/\(Self.segment(network))/mirrors" + query, body: nil)
+  }
 
   public func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication] {
     try call("POST", "/v1/endpoints/\(Self.segment(endpoint))/publish", request)

@@ -61,6 +61,18 @@ public protocol ControlService: Sendable {
   func trace(network: String, _ request: TraceRequest) throws(ControlError) -> Trace
   /// Frames that went nowhere: the last few dozen, the oldest first.
   func drops(network: String) throws(ControlError) -> [DroppedFrame]
+  /// Begins to capture frames of a network. `exhausted` where as many captures run as may.
+  func startCapture(network: String, _ request: CaptureRequest) throws(ControlError) -> Created
+  /// Frames since the last call; waits for some, a moment, where it `waits`. `notFound` where the capture has ended.
+  func capturedFrames(_ id: String, waits: Bool) throws(ControlError) -> CapturedFrames
+  /// Once more is no error.
+  func endCapture(_ id: String) throws(ControlError)
+  /// From here on a port gets copies of another's frames; or another direction of them.
+  func addMirror(network: String, _ request: MirrorRequest) throws(ControlError) -> PortMirror
+  /// Of one network, or of all.
+  func mirrors(network: String?) throws(ControlError) -> [PortMirror]
+  /// `notFound` where there is none.
+  func removeMirror(network: String, from: String, to: String) throws(ControlError)
 
   /// Publishes ports of an endpoint: all of them, or none. What was published, with the host's ports that were chosen.
   func publish(endpoint: String, _ request: PublishRequest) throws(ControlError) -> [Publication]

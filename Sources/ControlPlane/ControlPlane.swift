@@ -92,6 +92,7 @@ public final class ControlPlane: ControlService {
       guard !controller.isStopped else { return }
       body(controller)
       controller.refreshPolicies()
+      controller.refreshMirrors()
     }
   }
 
@@ -130,7 +131,10 @@ public final class ControlPlane: ControlService {
     _ body: (Controller) throws(ControlError) -> sending Value
   ) throws(ControlError) -> sending Value {
     try controller.withLock { controller throws(ControlError) in
-      defer { controller.refreshPolicies() }
+      defer {
+        controller.refreshPolicies()
+        controller.refreshMirrors()
+      }
       return try body(controller)
     }
   }

@@ -44,6 +44,7 @@ extension Controller {
     refreshServices()
     receiveArriving()
     watchNames()
+    endForgottenCaptures()
     attempt("look for lost namespaces") { () throws(ControlError) in
       // An engine's that has not been seen yet has inode 0.
       for sandbox in try store.sandboxesWithEndpoints() where sandbox.inode != 0 {

@@ -168,6 +168,7 @@ extension Controller {
   func removeNetwork(_ network: NetworkRecord) throws(ControlError) {
     try checkUnused(network)
     try store.setNetwork(network.id, state: .removing)
+    endCaptures(ofNetwork: network.id)
     try lowerGateway(network)
     try lowerParent(network)
     parentTroubles[network.id] = nil

@@ -39,6 +39,7 @@ extension Controller {
     try removeOrphans()
     try removeUnusedLibraries()
     refreshPolicies()
+    refreshMirrors()
   }
 
   /// Endpoints before their networks and sandboxes, which their records refer to.

@@ -39,7 +39,7 @@ final class Controller {
   /// By the interface's name: why it is there and not attached.
   var portTroubles: [String: String] = [:]
   /// By the network's id.
-  var parents: [String: RaisedParent] = [:]
+  var parents: [String: RaisedParent] = [:] { didSet { portsGeneration += 1 } }
   /// By the network's id: why its parent is there and not in use.
   var parentTroubles: [String: String] = [:]
   /// By the endpoint's id: addresses that its interface was found to have, and those of them that nobody else has.
@@ -100,6 +100,11 @@ final class Controller {
   /// Changes with ports; and what it was when policies were told of them last.
   var portsGeneration = 0
   var toldPortsGeneration = 0
+  /// By the capture's id.
+  var captures: [String: RunningCapture] = [:]
+  /// By the record's id; and what `portsGeneration` was when they were looked after last.
+  var raisedMirrors: [String: RaisedMirror] = [:]
+  var mirroredGeneration = 0
   let stateDirectory: String
   /// By the endpoint's id: why it is down.
   var troubles: [String: String] = [:]

@@ -85,7 +85,7 @@ public struct DataPlaneNetworkCounters: Sendable, Equatable {
 
 /// What the control plane tells and asks the data plane. Calls come from the control plane's one thread and block it until
 /// the workers have acknowledged; a worker itself never waits.
-public protocol DataPlane: RoutingPlane, OverlayPlane, MeasuringPlane, PolicyPlane {
+public protocol DataPlane: RoutingPlane, OverlayPlane, MeasuringPlane, PolicyPlane, ObservingPlane {
   func addNetwork(_ options: DataPlaneNetworkOptions) throws(ControlError) -> DataPlaneNetwork
   func changeNetwork(_ network: DataPlaneNetwork, _ options: DataPlaneNetworkOptions) throws(ControlError)
   /// Its ports must have gone before.

@@ -1,3 +1,4 @@
+import Datapath
 import LinuxIO
 import Tables
 
@@ -25,6 +26,9 @@ public enum Limits {
   /// PATH_MAX of linux/limits.h less the zero at the end.
   public static let pathLength = 4095
   public static let aliases = 32
+
+  /// Of all networks together.
+  public static let mirrors = Engine.mirrorsMax
 
   public static let labels = 128
   /// Of a frame that is asked about: what the switch's buffers take.

@@ -69,6 +69,9 @@ final class Store {
     migrator.registerMigration("13: policies") { database in
       try database.execute(sql: policySchema)
     }
+    migrator.registerMigration("14: mirrors") { database in
+      try database.execute(sql: mirrorSchema)
+    }
     return migrator
   }
 
@@ -244,7 +247,8 @@ final class Store {
   func erase() throws(ControlError) {
     try write { database in
       for table in [
-        "services", "mesh_addresses", "publications", "uplink", "static_entries", "overlay_peers", "overlays",
+        "mirrors", "services", "mesh_addresses", "publications", "uplink", "static_entries", "overlay_peers",
+        "overlays",
         "interface_ports",
         "endpoint_addresses", "endpoints", "sandboxes", "subnets", "networks", "pool_addresses", "pools",
         "allocated_vnis", "swarm_nodes", "settings",

@@ -103,6 +103,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case malformed
   /// The kernel refused the frame for any other reason.
   case refused
+  /// A mirror's copy: the burst had as many as are made of one.
+  case mirrorLimit
 
   public var name: String {
     switch self {
@@ -154,6 +156,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case .queueFull: "queue_full"
     case .malformed: "malformed"
     case .refused: "refused"
+    case .mirrorLimit: "mirror_limit"
     }
   }
 }

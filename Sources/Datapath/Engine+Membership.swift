@@ -90,6 +90,7 @@ extension Engine {
     let port = ports + Int(index)
     let networkIndex = port.pointee.network
     router?.pointee.removePort(index)
+    removeMirrors(of: index)
     port.pointee.isUplink = false
     port.pointee.isCarrier = false
     if port.pointee.separation.contains(.remote) { remotes.remove(port: index) }

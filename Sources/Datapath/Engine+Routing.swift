@@ -71,7 +71,21 @@ extension Engine {
   ) {
     let network = ports[Int(frame.port)].network
     guard network != Self.none, router != nil else { return }
-    carryOut(outwardVerdict(frame, network: Int(network), now: now), frame, from: Int(network), into: &output)
+    guard isObserved else { return routeHandedOver(frame, network: Int(network), now: now, into: &output) }
+    mirrors.beginBurst()
+    mirrors.beginFrame()
+    lastDrop = nil
+    observing(&output) {
+      $0.routeHandedOver(frame, network: Int(network), now: now, into: &$1)
+      $0.endObserving(frame, into: &$1)
+    }
+  }
+
+  @inlinable
+  mutating func routeHandedOver<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, network: Int, now: UInt32, into output: inout Output
+  ) {
+    carryOut(outwardVerdict(frame, network: network, now: now), frame, from: network, into: &output)
   }
 
   // Mutating, what is called and not inlined: of a value that is being changed the compiler hands such a call a copy, all of
@@ -99,12 +113,19 @@ extension Engine {
     case .held: countRouted(from: network, to: Self.none)
     case .drop(let reason): countDrop(reason, of: frame)
     }
-    sendLeaving(into: &output)
+    sendAllLeaving(into: &output)
   }
 
   /// Sends what the router has made, or held until now.
   @inlinable
   public mutating func sendLeaving<Output: FrameOutput & ~Copyable>(into output: inout Output) {
+    guard isObserved else { return sendAllLeaving(into: &output) }
+    mirrors.beginBurst()
+    observing(&output) { $0.sendAllLeaving(into: &$1) }
+  }
+
+  @inlinable
+  mutating func sendAllLeaving<Output: FrameOutput & ~Copyable>(into output: inout Output) {
     while let (frame, place) = nextLeaving() {
       countRouted(from: Int(Self.none), to: frame.port)
       if !output.transmitCopy(of: frame, to: frame.port) { countDrop(.queueFull, at: frame.port) }

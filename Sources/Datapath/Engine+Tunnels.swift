@@ -44,12 +44,16 @@ extension Engine {
     }
     var frame = tunnelled.frame
     frame.port = port
+    if Output.isObserved { beginObserving(frame, into: &output) }
     if ports[Int(port)].refusesTags && frame.isTagged {
-      return countUnwanted(frame, .innerVLAN)
+      countUnwanted(frame, .innerVLAN)
+    } else {
+      withUnsafePointer(to: frame) {
+        forward(
+          UnsafeBufferPointer(start: $0, count: 1), network: Int(ports[Int(port)].network), now: now, into: &output)
+      }
     }
-    withUnsafePointer(to: frame) {
-      forward(UnsafeBufferPointer(start: $0, count: 1), network: Int(ports[Int(port)].network), now: now, into: &output)
-    }
+    if Output.isObserved { endObserving(frame, into: &output) }
   }
 
   /// A frame that came by its port, and no further.

@@ -10,9 +10,17 @@ public protocol FrameOutput: ~Copyable {
   /// A frame that does not lie in a buffer of the burst: its bytes are the caller's again after the call.
   /// - Returns: false where there was no room for it.
   mutating func transmitCopy(of frame: FrameDescriptor, to port: UInt16) -> Bool
+  /// As it is now, beside what else becomes of it: its bytes are the caller's again after the call.
+  /// - Returns: false where there was no room for it.
+  mutating func transmitMirrored(_ frame: FrameDescriptor, to port: UInt16) -> Bool
   /// Hands a frame to the worker that has the router.
   /// - Returns: false where there was no room for it.
   mutating func handToRouter(_ frame: FrameDescriptor) -> Bool
+
+  /// Somebody watches: it is told of frames that come in, and of those that are dropped.
+  static var isObserved: Bool { get }
+  mutating func begin(_ frame: FrameDescriptor)
+  mutating func end(_ frame: FrameDescriptor, _ reason: DropReason)
 }
 
 extension FrameOutput where Self: ~Copyable {
@@ -28,7 +36,18 @@ extension FrameOutput where Self: ~Copyable {
   }
 
   @inlinable
+  public mutating func transmitMirrored(_ frame: FrameDescriptor, to port: UInt16) -> Bool {
+    transmitCopy(of: frame, to: port)
+  }
+
+  @inlinable
   public mutating func handToRouter(_ frame: FrameDescriptor) -> Bool { false }
+
+  @inlinable public static var isObserved: Bool { false }
+  @inlinable
+  public mutating func begin(_ frame: FrameDescriptor) {}
+  @inlinable
+  public mutating func end(_ frame: FrameDescriptor, _ reason: DropReason) {}
 }
 
 /// The forwarding engine: a burst of frames in, copies to ports out.
@@ -65,9 +84,11 @@ public struct Engine: ~Copyable {
   /// Of this burst.
   @usableFromInline var dropsToLog: UInt8 = 0
   /// Why the last frame that was dropped was; for who watches each.
-  var lastDrop: DropReason?
+  @usableFromInline var lastDrop: DropReason?
   /// nil: nobody watches.
   @usableFromInline var tap: FrameTap?
+  @usableFromInline let mirrors = MirrorTable()
+  @usableFromInline var isObserved = false
   /// nil: another worker has it, or nobody.
   public internal(set) var router: UnsafeMutablePointer<Router>?
 
@@ -100,6 +121,7 @@ public struct Engine: ~Copyable {
     learned.deallocate()
     policyBurst.deallocate()
     dropLog.deallocate()
+    mirrors.deallocate()
   }
 
   /// Readable by any thread; `port * PortCounter.count + counter`.
@@ -115,8 +137,8 @@ public struct Engine: ~Copyable {
     _ burst: UnsafeBufferPointer<FrameDescriptor>, now: UInt32, into output: inout Output
   ) {
     dropsToLog = DropLog.perBurstMax
-    if let tap {
-      processObserved(burst, tap, now: now, into: &output)
+    if isObserved {
+      processObserved(burst, now: now, into: &output)
     } else {
       processBurst(burst, now: now, into: &output)
     }
@@ -167,6 +189,16 @@ public struct Engine: ~Copyable {
   /// counts as made by flooding.
   @inlinable
   public mutating func inject<Output: FrameOutput & ~Copyable>(
+    _ frame: FrameDescriptor, now: UInt32, into output: inout Output
+  ) {
+    guard isObserved else { return injectFrame(frame, now: now, into: &output) }
+    mirrors.beginBurst()
+    mirrors.beginFrame()
+    observing(&output) { $0.injectFrame(frame, now: now, into: &$1) }
+  }
+
+  @inlinable
+  mutating func injectFrame<Output: FrameOutput & ~Copyable>(
     _ frame: FrameDescriptor, now: UInt32, into output: inout Output
   ) {
     let index = ports[Int(frame.port)].network

@@ -14,15 +14,17 @@ public enum FrameEvent: UInt8, Sendable {
   case received
   /// A copy is on its way out by the port.
   case sent
-  /// It went nowhere; counted at the port.
+  /// It came in by the port, and went nowhere; counted at the port.
   case dropped
+  /// A copy was on its way out by the port, and did not leave; counted at the port. For who transmits to tell.
+  case undelivered
 }
 
 /// Whom an engine tells of its frames. Thread: the engine's.
 @frozen
 public struct FrameTap: BitwiseCopyable {
   /// - Parameters:
-  ///   - frame: a `FrameDescriptor`, valid during the call.
+  ///   - frame: a `FrameDescriptor`, valid during the call. Its buffer is `Engine.none` where it lies in none of the burst's.
   ///   - network: `Engine.none` for a frame of none.
   ///   - reason: of a drop, a `DropReason`.
   public typealias Note =
@@ -43,39 +45,91 @@ public struct FrameTap: BitwiseCopyable {
   }
 }
 
-/// Tells of each copy, and passes it on.
+/// Tells of each copy, mirrors it, and passes it on.
 @usableFromInline
 struct ObservedOutput<Output: FrameOutput & ~Copyable>: ~Copyable, FrameOutput {
   @usableFromInline let output: UnsafeMutablePointer<Output>
-  @usableFromInline let tap: FrameTap
+  @usableFromInline let tap: FrameTap?
+  @usableFromInline let mirrors: MirrorTable
   @usableFromInline let ports: UnsafeMutablePointer<Port>
+  @usableFromInline let portCounters: CounterHandle
+  @usableFromInline let networkCounters: CounterHandle
 
-  @inlinable
-  init(_ output: UnsafeMutablePointer<Output>, _ tap: FrameTap, _ ports: UnsafeMutablePointer<Port>) {
-    (self.output, self.tap, self.ports) = (output, tap, ports)
+  @inlinable static var isObserved: Bool { true }
+
+  @usableFromInline
+  init(_ output: UnsafeMutablePointer<Output>, of engine: borrowing Engine) {
+    self.output = output
+    (tap, mirrors, ports) = (engine.tap, engine.mirrors, engine.ports)
+    (portCounters, networkCounters) = (engine.portCounters.handle, engine.networkCounters.handle)
   }
 
   @inlinable
-  func note(_ frame: FrameDescriptor, _ port: UInt16) {
-    tap.note(.sent, frame, port: port, network: ports[Int(port)].network)
+  mutating func begin(_ frame: FrameDescriptor) {
+    tap?.note(.received, frame, port: frame.port, network: ports[Int(frame.port)].network)
+    mirrors.beginFrame()
+    if !mirrors.isEmpty { mirror(frame, of: frame.port, isReceived: true) }
+  }
+
+  @inlinable
+  mutating func end(_ frame: FrameDescriptor, _ reason: DropReason) {
+    tap?.note(
+      .dropped, frame, port: frame.port, network: ports[Int(frame.port)].network, reason: reason.rawValue)
+  }
+
+  @inlinable
+  mutating func leave(_ frame: FrameDescriptor, _ port: UInt16) {
+    tap?.note(.sent, frame, port: port, network: ports[Int(port)].network)
+    guard !mirrors.isEmpty else { return }
+    // An answer in the frame's place, or a frame of the switch's own: not the one that came in.
+    if port == frame.port { mirrors.beginFrame() }
+    mirror(frame, of: port, isReceived: false)
+  }
+
+  /// A copy to each port that mirrors this one and has none of this frame yet.
+  @inlinable
+  mutating func mirror(_ frame: FrameDescriptor, of port: UInt16, isReceived: Bool) {
+    let network = ports[Int(port)].network
+    guard Int(frame.length) >= Engine.headerLength + Engine.ethernetHeaderLength, network != Engine.none else { return }
+    while let destination = mirrors.next(of: port, isReceived: isReceived, except: frame.port) {
+      networkCounters.add(Int(network) &* NetworkCounter.count &+ NetworkCounter.floodedCopies.rawValue)
+      guard mirrors.takeBudget() else {
+        countDrop(.mirrorLimit, at: destination)
+        continue
+      }
+      tap?.note(.sent, frame, port: destination, network: network)
+      if !output.pointee.transmitMirrored(frame, to: destination) { countDrop(.queueFull, at: destination) }
+    }
+  }
+
+  @inlinable
+  func countDrop(_ reason: DropReason, at port: UInt16) {
+    portCounters.add(Int(port) &* PortCounter.count &+ PortCounter.drops.rawValue &+ Int(reason.rawValue))
   }
 
   @inlinable
   mutating func transmit(_ frame: FrameDescriptor, to port: UInt16, isOnlyCopy: Bool) {
-    note(frame, port)
+    leave(frame, port)
     output.pointee.transmit(frame, to: port, isOnlyCopy: isOnlyCopy)
   }
 
   @inlinable
   mutating func transmitRouted(_ frame: FrameDescriptor, to port: UInt16) {
-    note(frame, port)
+    leave(frame, port)
     output.pointee.transmitRouted(frame, to: port)
   }
 
   @inlinable
   mutating func transmitCopy(of frame: FrameDescriptor, to port: UInt16) -> Bool {
-    note(frame, port)
+    var copied = frame
+    copied.buffer = Engine.none
+    leave(copied, port)
     return output.pointee.transmitCopy(of: frame, to: port)
+  }
+
+  @inlinable
+  mutating func transmitMirrored(_ frame: FrameDescriptor, to port: UInt16) -> Bool {
+    output.pointee.transmitMirrored(frame, to: port)
   }
 
   @inlinable
@@ -84,35 +138,50 @@ struct ObservedOutput<Output: FrameOutput & ~Copyable>: ~Copyable, FrameOutput {
 
 extension Engine {
   /// From here on every frame is told of; nil: none is.
-  public mutating func setTap(_ tap: FrameTap?) { self.tap = tap }
+  public mutating func setTap(_ tap: FrameTap?) {
+    self.tap = tap
+    setObserved()
+  }
+
+  mutating func setObserved() { isObserved = tap != nil || !mirrors.isEmpty }
 
   @inlinable
   @inline(never)
   mutating func processObserved<Output: FrameOutput & ~Copyable>(
-    _ burst: UnsafeBufferPointer<FrameDescriptor>, _ tap: FrameTap, now: UInt32, into output: inout Output
+    _ burst: UnsafeBufferPointer<FrameDescriptor>, now: UInt32, into output: inout Output
   ) {
-    let ports = ports
-    withUnsafeMutablePointer(to: &output) {
-      var observed = ObservedOutput($0, tap, ports)
+    mirrors.beginBurst()
+    observing(&output) { engine, observed in
       for index in burst.indices {
         let frame = burst[index]
-        beginObserving(frame, tap)
-        processBurst(UnsafeBufferPointer(rebasing: burst[index...index]), now: now, into: &observed)
-        endObserving(frame, tap)
+        engine.beginObserving(frame, into: &observed)
+        engine.processBurst(UnsafeBufferPointer(rebasing: burst[index...index]), now: now, into: &observed)
+        engine.endObserving(frame, into: &observed)
       }
     }
   }
 
-  @usableFromInline
-  mutating func beginObserving(_ frame: FrameDescriptor, _ tap: FrameTap) {
-    tap.note(.received, frame, port: frame.port, network: ports[Int(frame.port)].network)
-    lastDrop = nil
+  /// Runs `body` with an output that tells of what passes it.
+  @inlinable
+  mutating func observing<Output: FrameOutput & ~Copyable>(
+    _ output: inout Output, _ body: (inout Engine, inout ObservedOutput<Output>) -> Void
+  ) {
+    withUnsafeMutablePointer(to: &output) {
+      var observed = ObservedOutput($0, of: self)
+      body(&self, &observed)
+    }
   }
 
-  @usableFromInline
-  mutating func endObserving(_ frame: FrameDescriptor, _ tap: FrameTap) {
-    guard let lastDrop else { return }
-    tap.note(
-      .dropped, frame, port: frame.port, network: ports[Int(frame.port)].network, reason: lastDrop.rawValue)
+  @inlinable
+  mutating func beginObserving<Output: FrameOutput & ~Copyable>(_ frame: FrameDescriptor, into output: inout Output) {
+    lastDrop = nil
+    output.begin(frame)
+  }
+
+  @inlinable
+  mutating func endObserving<Output: FrameOutput & ~Copyable>(_ frame: FrameDescriptor, into output: inout Output) {
+    guard let reason = lastDrop else { return }
+    lastDrop = nil
+    output.end(frame, reason)
   }
 }

@@ -87,6 +87,9 @@ struct FrameBuffers: ~Copyable {
     return address
   }
 
+  /// Of this worker, and of the lenders.
+  var count: Int { (receiveCount + Self.ownCount) * (1 + lenders.count) }
+
   /// Where the virtio-net header of a frame in buffer `index` begins.
   @inline(__always)
   func start(_ index: UInt16) -> UnsafeMutableRawPointer { memory + (Int(index) &* Self.stride &+ Self.headroom) }

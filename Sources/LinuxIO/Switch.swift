@@ -48,6 +48,9 @@ public final class Switch: Sendable {
     /// What the kernel grants each carrier.
     var segmentations: [PortHandle: TunnelSegmentation] = [:]
     var serial: UInt32 = 0
+    /// Captures that run, and how many there ever were.
+    var captures = 0
+    var captureSerial = 0
   }
 
   private let members: [Member]

@@ -38,7 +38,7 @@ extension Transmitter {
     _ frame: FrameDescriptor, to port: UInt16, by tunnel: UnsafePointer<TunnelLink>, isOnlyCopy: Bool,
     mayBeSteered: Bool
   ) {
-    if !tunnel.pointee.carriesTags && frame.isTagged { return countDrop(.innerVLAN, 1, to: port) }
+    if !tunnel.pointee.carriesTags && frame.isTagged { return countDrop(.innerVLAN, to: port, buffer: frame.buffer) }
     if links[Int(port)].coalescesUDP {
       if isOnlyCopy, let flow = UDPFlow(frame) {
         if gather(frame, flow, to: port, mayBeSteered: mayBeSteered) { return }
@@ -74,7 +74,8 @@ extension Transmitter {
     let written = Glibc.write(links[Int(tunnel.pointee.carrier)].descriptor, outer.start, Int(outer.length))
     let result = written < 0 ? -errno : Int32(written)
     header.store(to: frame.start)
-    count(port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: result)
+    count(
+      port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: result, buffer: frame.buffer)
   }
 
   /// Cuts apart what the carrier, or an outer packet, does not take as one. The frame counts as the one it came as.
@@ -85,8 +86,8 @@ extension Transmitter {
     let sent = trainSender.send(
       frame, to: tunnel.pointee.remote, tunnel.pointee.segmentation,
       by: links[Int(tunnel.pointee.carrier)].descriptor)
-    guard let sent else { return countDrop(.vxlanUnsendable, 1, to: port) }
-    count(port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: sent)
+    guard let sent else { return countDrop(.vxlanUnsendable, to: port, buffer: frame.buffer) }
+    count(port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: sent, buffer: frame.buffer)
   }
 
   /// The headers of a gathered write, whose other pieces follow; nil where it cannot be sent.
@@ -100,9 +101,5 @@ extension Transmitter {
     guard let outer = tunnel.pointee.remote.encapsulate(whole) else { return false }
     pieces[0] = iovec(iov_base: outer.start, iov_len: pieces[0].iov_len &+ tunnel.pointee.overhead)
     return true
-  }
-
-  mutating func countDrop(_ reason: DropReason, _ frames: UInt64, to port: UInt16) {
-    counters.add(Int(port) &* PortCounter.count &+ PortCounter.drops.rawValue &+ Int(reason.rawValue), frames)
   }
 }

@@ -59,6 +59,8 @@ struct Transmitter: ~Copyable {
   let links: UnsafeMutablePointer<PortLink>
   private let portCapacity: Int
   let counters: CounterHandle
+  /// For frames that do not leave.
+  let captures: WorkerCaptures
   /// RWF_NOWAIT, until the kernel says that it does not know it for TAPs.
   private var writeFlags = martlet_rwf_nowait()
 
@@ -74,11 +76,13 @@ struct Transmitter: ~Copyable {
     links.initialize(repeating: PortLink(), count: portCapacity)
     self.portCapacity = portCapacity
     self.counters = counters
+    captures = WorkerCaptures(bufferCount: self.buffers.count)
   }
 
   deinit {
     for index in 0..<portCapacity { links[index].message?.deallocate() }
     links.deallocate()
+    captures.deallocate()
   }
 
   /// Puts the port's descriptors into the table that operations name them by: its own at the port's index, those of partners
@@ -104,9 +108,11 @@ struct Transmitter: ~Copyable {
   @inline(__always)
   mutating func completed(_ operation: Operation, result: Int32) {
     links[Int(operation.port)].writes &-= 1
-    buffers.release(operation.index)
     let overhead = Engine.headerLength &+ (links[Int(operation.port)].tunnel?.pointee.overhead ?? 0)
-    count(operation.port, frames: 1, bytes: UInt64(max(0, Int(result) &- overhead)), result: result)
+    count(
+      operation.port, frames: 1, bytes: UInt64(max(0, Int(result) &- overhead)), result: result, buffer: operation.index
+    )
+    buffers.release(operation.index)
   }
 
   /// A gathered write has completed: each of its frames counts as the one it came as.
@@ -114,8 +120,14 @@ struct Transmitter: ~Copyable {
     let slot = operation.index
     let write = gathered[slot].pointee
     links[Int(operation.port)].writes &-= 1
+    if result > 0 {
+      count(operation.port, frames: UInt64(write.count), bytes: write.bytes, result: result, buffer: 0)
+    } else {
+      for index in 0..<write.count {
+        count(operation.port, frames: 1, bytes: 0, result: result, buffer: gathered.buffers(of: slot)[index])
+      }
+    }
     releaseGathered(slot)
-    count(operation.port, frames: UInt64(write.count), bytes: write.bytes, result: result)
   }
 
   private mutating func releaseGathered(_ slot: UInt16) {
@@ -123,15 +135,21 @@ struct Transmitter: ~Copyable {
     gathered.release(slot)
   }
 
+  /// - Parameter buffer: of the one frame where `result` is no length.
   @inline(__always)
-  mutating func count(_ port: UInt16, frames: UInt64, bytes: UInt64, result: Int32) {
+  mutating func count(_ port: UInt16, frames: UInt64, bytes: UInt64, result: Int32, buffer: UInt16) {
     let base = Int(port) &* PortCounter.count
     if result > 0 {
       counters.add(base &+ PortCounter.txFrames.rawValue, frames)
       counters.add(base &+ PortCounter.txBytes.rawValue, bytes)
     } else {
-      counters.add(base &+ PortCounter.drops.rawValue &+ Int(dropReason(result).rawValue), frames)
+      countDrop(dropReason(result), to: port, buffer: buffer)
     }
+  }
+
+  mutating func countDrop(_ reason: DropReason, to port: UInt16, buffer: UInt16) {
+    counters.add(Int(port) &* PortCounter.count &+ PortCounter.drops.rawValue &+ Int(reason.rawValue))
+    if !captures.isEmpty { captures.noteUndelivered(buffer, port: port, reason) }
   }
 
   private mutating func dropReason(_ result: Int32) -> DropReason {
@@ -163,9 +181,35 @@ extension Transmitter: FrameOutput {
     guard let buffer = buffers.takeOwn() else { return false }
     let start = buffers.start(buffer)
     start.copyMemory(from: frame.start, byteCount: Int(frame.length))
+    captures.rememberCopy(at: start, buffer)
     transmitRouted(FrameDescriptor(start: start, length: frame.length, port: frame.port, buffer: buffer), to: port)
     buffers.release(buffer)
     return true
+  }
+
+  /// Written at once, from where it lies: a mirror takes no buffer from those who need one.
+  mutating func transmitMirrored(_ frame: FrameDescriptor, to port: UInt16) -> Bool {
+    let link = links + Int(port)
+    if link.pointee.limits != nil && exceedsLimit(frame, to: port) { return true }
+    if let tunnel = link.pointee.tunnel {
+      transmitTunnelled(frame, to: port, by: tunnel, isOnlyCopy: false, mayBeSteered: false)
+    } else if link.pointee.isPacketSocket && !link.pointee.offloads.takes(frame) {
+      sendSegments(of: frame, to: port)
+    } else {
+      writeNow(frame, to: port)
+    }
+    return true
+  }
+
+  private mutating func writeNow(_ frame: FrameDescriptor, to port: UInt16) {
+    // Keeps the order: a write is done when it is submitted.
+    if gathered.openCount > 0 { writeGathered(of: port) }
+    if links[Int(port)].writes > 0 { _ = uring.submit() }
+    var piece = iovec(iov_base: frame.start, iov_len: Int(frame.length))
+    let written = pwritev2(links[Int(port)].descriptor, &piece, 1, -1, writeFlags)
+    let result = written < 0 ? -errno : Int32(written)
+    count(
+      port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: result, buffer: frame.buffer)
   }
 
   mutating func handToRouter(_ frame: FrameDescriptor) -> Bool {
@@ -211,8 +255,7 @@ extension Transmitter: FrameOutput {
   @inline(never)
   private mutating func exceedsLimit(_ frame: FrameDescriptor, to port: UInt16) -> Bool {
     guard let limit = links[Int(port)].limits?.outgoing, !limit.admits(frame) else { return false }
-    counters.add(
-      Int(port) &* PortCounter.count &+ PortCounter.drops.rawValue &+ Int(DropReason.outputRateExceeded.rawValue))
+    countDrop(.outputRateExceeded, to: port, buffer: frame.buffer)
     return true
   }
 
@@ -222,7 +265,8 @@ extension Transmitter: FrameOutput {
     if gathered.openCount > 0 { writeGathered(of: port) }
     if links[Int(port)].writes > 0 { _ = uring.submit() }
     let result = segmentSender.send(frame, to: links[Int(port)].descriptor)
-    count(port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: result)
+    count(
+      port, frames: 1, bytes: UInt64(Int(frame.length) &- Engine.headerLength), result: result, buffer: frame.buffer)
   }
 
   /// Writes what is still gathered. At the end of a burst.
@@ -280,7 +324,9 @@ extension Transmitter: FrameOutput {
     let outlet = tunnel?.pointee.carrier ?? write.port
     let descriptor = write.mayBeSteered ? descriptorIndex(write.first, outlet) : Int32(outlet)
     if let tunnel, !encapsulateGathered(write, pieces, by: tunnel) {
-      countDrop(.vxlanUnsendable, UInt64(write.count), to: write.port)
+      for index in 0..<write.count {
+        countDrop(.vxlanUnsendable, to: write.port, buffer: gathered.buffers(of: slot)[index])
+      }
       return releaseGathered(slot)
     }
     links[Int(write.port)].writes &+= 1

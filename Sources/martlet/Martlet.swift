@@ -11,8 +11,8 @@ import Glibc
     version: Version.current.version,
     subcommands: [
       NetworkCommand.self, SandboxCommand.self, EndpointCommand.self, PortCommand.self, ForwardingCommand.self,
-      UplinkCommand.self, OverlayCommand.self, PolicyCommand.self, TraceCommand.self, ClusterCommand.self,
-      PublishCommand.self,
+      UplinkCommand.self, OverlayCommand.self, PolicyCommand.self, TraceCommand.self, CaptureCommand.self,
+      MirrorCommand.self, ClusterCommand.self, PublishCommand.self,
       UnpublishCommand.self,
       ServicesCommand.self, SessionCommand.self, StatisticsCommand.self, TopCommand.self, ReplayCommand.self,
       BenchCommand.self,

@@ -97,6 +97,25 @@ import Testing
       ])
   }
 
+  @Test func capturesAndMirrors() throws {
+    let request = CaptureRequest(port: "a b", direction: .in, filter: "icmp", drops: true, snaplen: 64)
+    #expect(try client.startCapture(network: "a b", request) == Created(id: Sample.captureID))
+    let captured = CapturedFrames(frames: Sample.switchedFrames, lost: 3)
+    #expect(try client.capturedFrames("c", waits: true) == captured)
+    #expect(try client.capturedFrames("c", waits: false) == captured)
+    try client.endCapture("c")
+    let mirror = MirrorRequest(from: "a", to: "vtep=2001:db8::1", direction: .out)
+    #expect(try client.addMirror(network: "lab", mirror) == Sample.mirror)
+    #expect(try client.mirrors(network: nil) == [Sample.mirror])
+    #expect(try client.mirrors(network: "a b") == [Sample.mirror])
+    try client.removeMirror(network: "lab", from: "a b", to: "vtep=2001:db8::1")
+    #expect(
+      service.calls == [
+        .startCapture("a b", request), .capturedFrames("c", true), .capturedFrames("c", false), .endCapture("c"),
+        .addMirror("lab", mirror), .mirrors(nil), .mirrors("a b"), .removeMirror("lab", "a b", "vtep=2001:db8::1"),
+      ])
+  }
+
   @Test func services() throws {
     var request = ServiceRequest(name: "web", network: "lab")
     (request.published, request.mode, request.virtualAddresses) = (["8080:80"], "host", ["none"])

@@ -23,6 +23,7 @@ final class StandInDataPlane: DataPlane {
     var routing = Routing()
     var overlay = Overlay()
     var policies: [DataPlaneNetwork: Policy] = [:]
+    var observing = Observing()
 
     struct Policy: Equatable {
       var name: String
@@ -115,6 +116,7 @@ final class StandInDataPlane: DataPlane {
         throw ControlError(.system, "no such port")
       }
       state.entries = state.entries.filter { $0.value != port }
+      state.observing.mirrors = state.observing.mirrors.filter { !$0.key.contains(port) }
       state.addresses[port] = nil
       state.routing.forget(port)
     }

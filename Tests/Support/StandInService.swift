@@ -36,6 +36,12 @@ package final class StandInService: ControlService {
     case unloadPolicy(String)
     case trace(String, TraceRequest)
     case drops(String)
+    case startCapture(String, CaptureRequest)
+    case capturedFrames(String, Bool)
+    case endCapture(String)
+    case addMirror(String, MirrorRequest)
+    case mirrors(String?)
+    case removeMirror(String, String, String)
     case clusterView
     case forgetHost(String)
     case publish(String, PublishRequest)

@@ -53,7 +53,7 @@ enum TidyRules {
     "ControlModel": [],
     "ControlPlane": [
       "Wire", "Tables", "Datapath", "LinuxIO", "Netlink", "Relay", "UplinkFilter", "DNS", "SystemCalls", "CLinux",
-      "Cluster", "ControlModel", "Policies", "Logging", "GRDB",
+      "Cluster", "ControlModel", "Policies", "Captures", "Logging", "GRDB",
     ],
     "HTTPService": ["ControlModel", "Logging", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"],
     "ControlAPI": ["HTTPService", "ControlModel", "Logging", "NIOHTTP1"],
