@@ -3,8 +3,9 @@ import HTTPService
 import Logging
 import NIOHTTP1
 
-/// Serves a `ControlService` as HTTP/1.1 with JSON on a Unix socket (docs/api.md). The service is called on one thread for
-/// what changes and shows, and one for each capture that may be waited for; calls begin in the order they came. `start` and `stop` may come from any other thread.
+/// Serves a `ControlService` as HTTP/1.1 with JSON on a Unix socket (docs/api.md). The service is called one call at a time, as they
+/// came; only who waits for a capture's frames does so beside the others, on a thread of its own. `start` and `stop` may come from any
+/// thread but those.
 public final class ControlServer: Sendable {
   private let server: HTTPServer
 
@@ -32,9 +33,10 @@ public final class ControlServer: Sendable {
 
 private struct ServiceResponder: Responder {
   let service: any ControlService
+  let turns = Turns()
 
   func answer(_ method: HTTPMethod, _ target: String, body: [UInt8]) -> Answer {
-    Router.v1.answer(method, target, body: body, service: service)
+    Router.v1.answer(method, target, body: body, service: service, turns: turns)
   }
 
   func refusal(_ error: ControlError, status: HTTPResponseStatus) -> Answer { Answer(error, status: status) }

@@ -105,7 +105,7 @@ extension Router {
     Route(.POST, "/v1/networks/{name}/captures") { request, service throws(ControlError) in
       try .json(service.startCapture(network: request.captures[0], request.decoded()), status: .created)
     },
-    Route(.GET, "/v1/captures/{id}/frames", query: ["wait"]) { request, service throws(ControlError) in
+    Route(.GET, "/v1/captures/{id}/frames", query: ["wait"], mayWait: true) { request, service throws(ControlError) in
       switch request.query["wait"] {
       case nil, "true": return try .json(service.capturedFrames(request.captures[0], waits: true))
       case "false": return try .json(service.capturedFrames(request.captures[0], waits: false))

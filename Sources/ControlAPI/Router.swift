@@ -1,6 +1,7 @@
 import ControlModel
 import HTTPService
 import NIOHTTP1
+import Synchronization
 
 /// One method of one path.
 struct Route: Sendable {
@@ -11,11 +12,17 @@ struct Route: Sendable {
   let template: String
   /// The query parameters that mean something here.
   let query: Set<String>
+  /// Waits for what may not happen soon: not in turn with other calls.
+  let mayWait: Bool
   let handler: Handler
   private let segments: [Substring]
 
-  init(_ method: HTTPMethod, _ template: String, query: Set<String> = [], handler: @escaping Handler) {
+  init(
+    _ method: HTTPMethod, _ template: String, query: Set<String> = [], mayWait: Bool = false,
+    handler: @escaping Handler
+  ) {
     (self.method, self.template, self.query, self.handler) = (method, template, query, handler)
+    self.mayWait = mayWait
     segments = template.split(separator: "/", omittingEmptySubsequences: false)
   }
 
@@ -35,12 +42,24 @@ struct Route: Sendable {
   }
 }
 
+/// One call after the other.
+final class Turns: Sendable {
+  private let mutex = Mutex(())
+
+  func take(_ body: () throws(ControlError) -> Answer) throws(ControlError) -> Answer {
+    try mutex.withLock { _ throws(ControlError) in try body() }
+  }
+}
+
 /// Finds the route of a request and calls it. Routes are tried in order, so those with more literal segments come first.
 struct Router: Sendable {
   let routes: [Route]
 
   /// Never fails: what goes wrong becomes the answer. Blocks as long as the service does.
-  func answer(_ method: HTTPMethod, _ target: String, body: [UInt8], service: any ControlService) -> Answer {
+  /// - Parameter turns: of those calls that do not wait.
+  func answer(
+    _ method: HTTPMethod, _ target: String, body: [UInt8], service: any ControlService, turns: Turns = Turns()
+  ) -> Answer {
     let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     let path = parts[0].split(separator: "/", omittingEmptySubsequences: false)
     let matches = routes.compactMap { route in route.match(path).map { (route: route, captures: $0) } }
@@ -54,7 +73,9 @@ struct Router: Sendable {
       var captures: [String] = []
       for capture in match.captures { captures.append(try Self.percentDecoded(capture)) }
       let query = parts.count > 1 ? try Self.query(parts[1], of: match.route) : [:]
-      return try match.route.handler(Request(captures: captures, query: query, body: body), service)
+      let request = Request(captures: captures, query: query, body: body)
+      if match.route.mayWait { return try match.route.handler(request, service) }
+      return try turns.take { () throws(ControlError) in try match.route.handler(request, service) }
     } catch {
       return Answer(error)
     }
