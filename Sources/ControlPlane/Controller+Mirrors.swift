@@ -101,7 +101,11 @@ extension Controller {
     mirroredGeneration = portsGeneration
     attempt("look after mirrors") { () throws(ControlError) in
       var ports: [String: [ObservedPort]] = [:]
-      for record in try store.mirrors() {
+      let records = try store.mirrors()
+      // Some went with their network.
+      let ids = Set(records.map(\.id))
+      raisedMirrors = raisedMirrors.filter { ids.contains($0.key) }
+      for record in records {
         guard let network = try store.network(id: record.networkId), try exists(record.source, on: network),
           try exists(record.destination, on: network)
         else {
