@@ -36,7 +36,7 @@ public final class PolicyWatch: @unchecked Sendable {
   static let looksMax = 100
   /// A policy that takes longer for a frame on average is taken out, if it has been at work for so much of a second.
   public static let frameNanosecondsMax: UInt64 = 20_000
-  static let busyNanosecondsMax: UInt64 = 250_000_000
+  static let busyNanosecondsMax: UInt64 = 500_000_000
   static let looksPerSecond = 20
   /// By how much the process may grow while libraries' policies are loaded.
   public static let memoryBytesMax = 512 << 20
