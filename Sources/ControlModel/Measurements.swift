@@ -42,17 +42,34 @@ public struct NetworkMeasurements: Sendable, Equatable {
   public var published: [PublishedMeasurements]
   /// nil: it has none.
   public var overlay: OverlayMeasurements?
+  /// nil: it has none, and is a learning switch.
+  public var policy: PolicyMeasurements?
 
   public init(
     name: String, total: Counters, floodedCopies: UInt64 = 0, routedOut: UInt64 = 0, routedIn: UInt64 = 0,
     fdbEntries: Int = 0, fdbLimit: Int = 0, ports: [PortStatistics] = [], endpointsUp: Int = 0, endpointsDown: Int = 0,
-    published: [PublishedMeasurements] = [], overlay: OverlayMeasurements? = nil
+    published: [PublishedMeasurements] = [], overlay: OverlayMeasurements? = nil,
+    policy: PolicyMeasurements? = nil
   ) {
     (self.name, self.total, self.floodedCopies) = (name, total, floodedCopies)
     (self.routedOut, self.routedIn) = (routedOut, routedIn)
     (self.fdbEntries, self.fdbLimit, self.ports) = (fdbEntries, fdbLimit, ports)
     (self.endpointsUp, self.endpointsDown) = (endpointsUp, endpointsDown)
-    (self.published, self.overlay) = (published, overlay)
+    (self.published, self.overlay, self.policy) = (published, overlay, policy)
+  }
+}
+
+/// Of a network's policy.
+public struct PolicyMeasurements: Sendable, Equatable {
+  public var name: String
+  public var kind: PolicyKind
+  /// As `Policy.state`.
+  public var state: String
+  /// Its own, each name once; without the hits of rules, and no more than a limit.
+  public var counters: [PolicyCounter]
+
+  public init(name: String, kind: PolicyKind, state: String, counters: [PolicyCounter] = []) {
+    (self.name, self.kind, self.state, self.counters) = (name, kind, state, counters)
   }
 }
 

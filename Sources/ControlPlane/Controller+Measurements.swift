@@ -21,7 +21,7 @@ extension Controller {
   func measurements() throws(ControlError) -> Measurements {
     let counted = dataPlane.measure()
     let (endpoints, interfaces) = (try store.measuredEndpoints(), try store.measuredInterfacePorts())
-    let publications = try store.measuredPublications()
+    let (publications, policies) = (try store.measuredPublications(), try store.measuredPolicies())
     let overlays = Dictionary(try store.overlays().map { ($0.networkId, $0) }, uniquingKeysWith: { $1 })
     var measured = Measurements(sessions: counted.sessions)
     for network in try store.networks() {
@@ -35,7 +35,8 @@ extension Controller {
           fdbLimit: network.fdbLimit,
           ports: ports(of: network, endpoints, interfaces[network.id] ?? [], counted), endpointsUp: up,
           endpointsDown: endpoints.count - up, published: published(publications[network.id] ?? []),
-          overlay: overlays[network.id].map { measurements(of: $0) }))
+          overlay: overlays[network.id].map { measurements(of: $0) },
+          policy: policies[network.id].map { measurements(of: $0, network: network.id) }))
     }
     if let record = uplinkRecord {
       measured.uplink = UplinkMeasurements(
@@ -87,6 +88,13 @@ extension Controller {
       return PublishedMeasurements(
         protocol: transport, reachable: ports(publications) - ports(unreachable), unreachable: ports(unreachable))
     }
+  }
+
+  private func measurements(of policy: MeasuredPolicy, network: String) -> PolicyMeasurements {
+    let counters = raisedPolicies[network]?.installed.ownCounters(max: Limits.measuredPolicyCounters) ?? []
+    return PolicyMeasurements(
+      name: policy.name, kind: policy.kind, state: policyState(network: network),
+      counters: counters.map { PolicyCounter(name: $0.name, value: $0.value) })
   }
 
   private func measurements(of overlay: OverlayRecord) -> OverlayMeasurements {

@@ -205,11 +205,13 @@ extension Controller {
       builtIn: PolicyCatalog.builtIn.map { BuiltInPolicyDescription(name: $0.name, summary: $0.summary) })
   }
 
+  func policyState(network id: String) -> String { raisedPolicies[id] == nil ? "unloaded" : "active" }
+
   private func view(_ record: PolicyRecord, of network: NetworkRecord) -> Policy {
     let raised = raisedPolicies[network.id]
     return Policy(
       network: network.name, name: record.name, kind: record.kind, parameters: record.parameters,
-      state: raised == nil ? "unloaded" : "active",
+      state: policyState(network: network.id),
       detail: raised == nil ? record.unloaded ?? policyTroubles[network.id] : nil,
       text: record.text, path: record.path, loaded: record.created,
       counters: raised?.installed.counters().map { PolicyCounter(name: $0.name, value: $0.value) } ?? [])

@@ -36,6 +36,8 @@ public enum Limits {
   public static let policyParameters = 1024
   /// Of one, key and value.
   public static let policyParameterBytes = 4096
+  /// Counters of a network's policy that metrics show: each is a series.
+  static let measuredPolicyCounters = 64
   /// Beside the default route.
   public static let routesPerEndpoint = 64
   public static let labelKeyLength = 256

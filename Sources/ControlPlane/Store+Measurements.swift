@@ -17,6 +17,12 @@ struct MeasuredPublication {
   var count: Int
 }
 
+/// What metrics say of a policy.
+struct MeasuredPolicy {
+  var name: String
+  var kind: PolicyKind
+}
+
 // However many endpoints there are, these are one query each: a scrape keeps everyone else waiting for as long.
 extension Store {
   /// By the network's id, the oldest first.
@@ -50,6 +56,16 @@ extension Store {
       while let row = try rows.next() {
         byNetwork[row[0], default: []].append(MeasuredPublication(id: row[1], transport: row[2], count: row[3]))
       }
+      return byNetwork
+    }
+  }
+
+  /// By the network's id. Without the texts, which may be long.
+  func measuredPolicies() throws(ControlError) -> [String: MeasuredPolicy] {
+    try read { database in
+      var byNetwork: [String: MeasuredPolicy] = [:]
+      let rows = try Row.fetchCursor(database, sql: "SELECT network_id, name, kind FROM policies")
+      while let row = try rows.next() { byNetwork[row[0]] = MeasuredPolicy(name: row[1], kind: row[2]) }
       return byNetwork
     }
   }

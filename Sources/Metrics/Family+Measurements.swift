@@ -4,9 +4,9 @@ import ControlModel
 // alerts lean on them.
 extension Family {
   static func all(of measured: Measurements) -> [Family] {
-    [build] + networks(measured.networks) + ports(measured.networks) + published(measured.networks)
-      + overlays(measured.networks) + carriers(measured.carriers) + uplink(measured.uplink)
-      + sessions(measured.sessions) + relay(measured.relay) + [scrape(measured)]
+    [build] + networks(measured.networks) + policies(measured.networks) + ports(measured.networks)
+      + published(measured.networks) + overlays(measured.networks) + carriers(measured.carriers)
+      + uplink(measured.uplink) + sessions(measured.sessions) + relay(measured.relay) + [scrape(measured)]
   }
 
   /// A family with one sample for each of `elements`.
@@ -92,6 +92,19 @@ extension Family {
       },
       endpoints,
     ]
+  }
+
+  private static func policies(_ networks: [NetworkMeasurements]) -> [Family] {
+    var info = Family("martlet_policy", .info, "The policy that the network was given.")
+    var events = Family(
+      "martlet_policy", .counter, unit: "events", "What the network's policy counted, by the names of its counters.")
+    for network in networks {
+      guard let policy = network.policy else { continue }
+      let labels = labels(network) + [Label("policy", policy.name)]
+      info.add(1, labels + [Label("kind", policy.kind.rawValue), Label("state", policy.state)])
+      for counter in policy.counters { events.add(counter.value, labels + [Label("counter", counter.name)]) }
+    }
+    return [info, events]
   }
 
   // MARK: Ports

@@ -1,4 +1,5 @@
 import Datapath
+import PolicyText
 import Tables
 
 /// A policy made for a network: a runner for each worker, which share what the policy shares.
@@ -23,6 +24,22 @@ public struct InstalledPolicy: Sendable {
     counterNames.indices.map { index in
       (counterNames[index], runners.reduce(0) { $0 &+ ($1.counters?[index] ?? 0) })
     }
+  }
+
+  /// As `counters`, but without the hits of rules, each name once (counters of one name are one), and the first `max` of them.
+  public func ownCounters(max: Int) -> [(name: String, value: UInt64)] {
+    var own: [(name: String, value: UInt64)] = []
+    var places: [String: Int] = [:]
+    for (index, name) in counterNames.enumerated() where !name.hasPrefix(CompiledPolicy.hitsPrefix) {
+      let value = runners.reduce(0) { $0 &+ ($1.counters?[index] ?? 0) }
+      if let place = places[name] {
+        own[place].value &+= value
+      } else if own.count < max {
+        places[name] = own.count
+        own.append((name, value))
+      }
+    }
+    return own
   }
 }
 

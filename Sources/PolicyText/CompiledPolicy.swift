@@ -2,6 +2,9 @@ import Datapath
 
 /// A policy's text, understood and made into tables. Made by any thread but a worker; read by all.
 public struct CompiledPolicy: Sendable {
+  /// Begins the name of a counter of a rule's hits; the rule's line follows. No counter that a text names has a space.
+  public static let hitsPrefix = "rule "
+
   /// What the text calls itself.
   public let name: String?
   public let ruleCount: Int
@@ -39,7 +42,7 @@ public struct CompiledPolicy: Sendable {
     self.tables = tables
     (name, ruleCount) = (draft.name, draft.rules.count)
     (setCount, meterCount) = (draft.sets.count, draft.meters.count)
-    counterNames = draft.counters + draft.rules.map { "rule \($0.line)" }
+    counterNames = draft.counters + draft.rules.map { "\(Self.hitsPrefix)\($0.line)" }
     fields = Field.allCases.filter { field in draft.dimensions.contains { $0.field == field } }.map(\.rawValue)
     tableBytes = tables.byteCount
   }

@@ -57,6 +57,20 @@ import Testing
       ])
   }
 
+  /// Of the text's 70 counters the first, none of its rules' hits.
+  @Test func aPolicyIsMeasuredByItsOwnCounters() throws {
+    let bench = try Bench()
+    try bench.network("lab")
+    try bench.network("plain")
+    let text = (0..<70).map { "rule udp.dst \($0) -> count c\($0), drop\n" }.joined()
+    _ = try bench.controlPlane.loadPolicy(network: "lab", PolicyRequest(kind: .text, name: "lab-rules", text: text))
+    let networks = try bench.controlPlane.measurements().networks
+    let policy = try #require(networks[0].policy)
+    #expect(policy.name == "lab-rules" && policy.kind == .text && policy.state == "active")
+    #expect(policy.counters == (0..<Limits.measuredPolicyCounters).map { PolicyCounter(name: "c\($0)", value: 0) })
+    #expect(networks[1].policy == nil)
+  }
+
   @Test func anEndpointThatIsDownIsCountedAndHasNoPort() throws {
     let bench = try Bench()
     try bench.network("lab")

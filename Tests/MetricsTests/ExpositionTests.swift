@@ -42,7 +42,10 @@ func read(_ bytes: [UInt8], as exposition: Exposition) throws -> [ReadSample] {
           PortStatistics(kind: "vtep", name: "192.0.2.7", sandbox: nil, interface: "mtv0", counters: Counters()),
         ], endpointsUp: 1, endpointsDown: 2,
         published: [PublishedMeasurements(protocol: "tcp", reachable: 3, unreachable: 1)],
-        overlay: OverlayMeasurements(vni: 42, local: "192.0.2.1", port: 4789, isUp: true, peers: 1)),
+        overlay: OverlayMeasurements(vni: 42, local: "192.0.2.1", port: 4789, isUp: true, peers: 1),
+        policy: PolicyMeasurements(
+          name: "storm-control", kind: .builtIn, state: "active",
+          counters: [PolicyCounter(name: "broadcast_limited", value: 13)])),
       NetworkMeasurements(name: "plain", total: Counters(rxFrames: .max)),
     ], uplink: UplinkMeasurements(interface: "eth0", isUp: true, counters: counters),
     sessions: SessionMeasurements(byProtocol: ["tcp": 5, "udp": 6], limit: 100, evictions: 7),
@@ -67,6 +70,9 @@ func read(_ bytes: [UInt8], as exposition: Exposition) throws -> [ReadSample] {
     #expect(value("martlet_published_ports", ["network": "lab", "protocol": "tcp", "state": "unreachable"]) == 1)
     let overlay = ["network": "lab", "vni": "42", "local": "192.0.2.1", "port": "4789"]
     #expect(value("martlet_overlay_up", overlay) == 1)
+    let policy = ["network": "lab", "policy": "storm-control"]
+    #expect(value("martlet_policy_info", policy.merging(["kind": "built-in", "state": "active"]) { $1 }) == 1)
+    #expect(value("martlet_policy_events_total", policy.merging(["counter": "broadcast_limited"]) { $1 }) == 13)
     #expect(value("martlet_uplink_up", ["interface": "eth0"]) == 1)
     #expect(value("martlet_nat_sessions", ["protocol": "udp"]) == 6 && value("martlet_nat_sessions_limit") == 100)
     #expect(value("martlet_nat_evicted_sessions_total") == 7)

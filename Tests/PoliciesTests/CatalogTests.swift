@@ -24,6 +24,17 @@ struct CatalogTests {
     }
   }
 
+  @Test("of a policy's own counters each name is there once, of all workers, and no rule's hits")
+  func ownCounters() throws {
+    let runners = (0..<2).map { _ in PolicyRunner(counterCount: 5) }
+    for (worker, runner) in runners.enumerated() {
+      for index in 0..<5 { runner.counters?.add(index, UInt64(10 * index + worker)) }
+    }
+    let policy = InstalledPolicy(name: "p", counterNames: ["a", "rule 7", "b", "a", "c"], runners: runners)
+    let counters = policy.ownCounters(max: 2)
+    #expect(counters.map(\.name) == ["a", "b"] && counters.map(\.value) == [1 + 61, 41])
+  }
+
   private static let wrong: [(policy: String, parameters: [String: String], part: String)] = [
     ("active-standby", [:], "active=NAME"), ("active-standby", ["active": "a", "standby": "a"], "two ports"),
     ("active-standby", ["active": "a", "standby": "b", "silence": "never"], "silence=never"),
