@@ -9,6 +9,7 @@ import GRDB
 /// The state directory's database. Used under the control plane's lock.
 final class Store {
   static let fileName = "martlet.db"
+  private static let patienceSeconds = 5.0
 
   let database: DatabaseQueue
 
@@ -16,6 +17,8 @@ final class Store {
   init(directory: String) throws(ControlError) {
     var configuration = Configuration()
     configuration.journalMode = .wal
+    // An earlier connection that is just being closed writes its log back, and nobody else gets in meanwhile.
+    configuration.busyMode = .timeout(Self.patienceSeconds)
     configuration.foreignKeysEnabled = true
     configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
     let path = directory + "/" + Self.fileName
