@@ -66,6 +66,7 @@ let package = Package(
     library("Policies", ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls", "CLinux"]),
     library("Captures", ["Wire", "CLibpcap"]),
     library("Replay", ["Wire", "Tables", "Datapath", "Policies", "Captures"]),
+    library("SFlow", ["Wire"]),
     library("LinuxIO", ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"]),
 
     // The control plane.
@@ -132,7 +133,7 @@ let package = Package(
       "martletd",
       [
         "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "LivePage", "Metrics", "ControlModel",
-        "LinuxIO", "Policies", "SystemCalls", "Wire", arguments, logging,
+        "LinuxIO", "Policies", "SFlow", "SystemCalls", "Wire", arguments, logging,
         .product(name: "Yams", package: "Yams"),
       ]),
     executable(
@@ -155,6 +156,7 @@ let package = Package(
     tests("PoliciesTests", ["Policies", "PolicyText", "Datapath", "Tables", "Wire"]),
     tests("CapturesTests", ["Captures", "Wire"]),
     tests("ReplayTests", ["Replay", "Captures", "Policies", "Datapath", "Tables", "Wire"]),
+    tests("SFlowTests", ["SFlow", "Wire"]),
     tests("LinuxIOTests", ["CAllocations", "LinuxIO", "Datapath", "Tables", "Wire", "SystemCalls", "CLinux"]),
     tests("NetlinkTests", ["Netlink", "Wire", "SystemCalls", "CLinux"]),
     tests("RelayTests", ["Relay", "Wire", "SystemCalls", "CLinux"]),

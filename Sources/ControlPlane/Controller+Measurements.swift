@@ -33,8 +33,9 @@ extension Controller {
           name: network.name, total: counters.total, floodedCopies: counters.floodedCopies,
           routedOut: counters.routedOut, routedIn: counters.routedIn, fdbEntries: counters.fdbEntries,
           fdbLimit: network.fdbLimit,
-          ports: ports(of: network, endpoints, interfaces[network.id] ?? [], counted), endpointsUp: up,
-          endpointsDown: endpoints.count - up, published: published(publications[network.id] ?? []),
+          ports: ports(of: network, endpoints, interfaces[network.id] ?? [], counted).map(\.statistics),
+          endpointsUp: up, endpointsDown: endpoints.count - up,
+          published: published(publications[network.id] ?? []),
           overlay: overlays[network.id].map { measurements(of: $0) },
           policy: policies[network.id].map { measurements(of: $0, network: network.id) }))
     }
@@ -51,15 +52,16 @@ extension Controller {
     return measured
   }
 
-  private func ports(
+  func ports(
     of network: NetworkRecord, _ endpoints: [MeasuredEndpoint], _ interfaces: [String],
     _ counted: DataPlaneMeasurements
-  ) -> [PortStatistics] {
-    var ports: [PortStatistics] = []
+  ) -> [(port: DataPlanePort, statistics: PortStatistics)] {
+    var ports: [(port: DataPlanePort, statistics: PortStatistics)] = []
     func add(_ port: DataPlanePort?, _ kind: String, _ name: String, sandbox: String? = nil, interface: String) {
       guard let port, let counters = counted.ports[port] else { return }
-      ports.append(
-        PortStatistics(kind: kind, name: name, sandbox: sandbox, interface: interface, counters: counters))
+      let statistics = PortStatistics(
+        kind: kind, name: name, sandbox: sandbox, interface: interface, counters: counters)
+      ports.append((port, statistics))
     }
     if let interface = network.gatewayInterface {
       add(gatewayPorts[network.id], Self.gatewayPortName, interface, interface: interface)

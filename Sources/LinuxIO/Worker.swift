@@ -62,6 +62,8 @@ struct Worker: ~Copyable {
   var now: UInt32
   /// Ports that are packet sockets of this worker's to read.
   var packetSockets: [UInt16] = []
+  /// Where samples of received frames go; nil: none are taken.
+  var samples: SampleLane?
   /// Commands that end with the closing of a port.
   var closings: [(port: UInt16, network: UInt16, command: Command)] = []
 
@@ -130,6 +132,7 @@ struct Worker: ~Copyable {
     learnFromOthers()
     lastBurst = Self.nanoseconds()
     transmitter.steering.beginBurst(hasBulk: largeFrames > 0, now: lastBurst)
+    samples?.pass(UnsafeBufferPointer(start: burst, count: burstCount), transmitter.links)
     engine.nanoseconds = lastBurst
     engine.process(UnsafeBufferPointer(start: burst, count: burstCount), now: now, into: &transmitter)
     tellOthers()

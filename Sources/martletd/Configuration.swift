@@ -34,6 +34,8 @@ struct Configuration: Equatable {
   private(set) var page = ServedPlace.off
   /// nil: a single host.
   private(set) var cluster: ClusterSection?
+  /// nil: nothing is sent.
+  private(set) var sflow: SFlowSection?
 
   /// Where Docker finds its plugin.
   enum DockerPlugin: Equatable {
@@ -77,10 +79,11 @@ struct Configuration: Equatable {
 
   static let keys = [
     "state-dir", "run-dir", "socket", "log-level", "workers", "spin-us", "nap-us", "tunnel-segmentation",
-    "docker-plugin", "docker-swarm", "cluster", "metrics", "page",
+    "docker-plugin", "docker-swarm", "cluster", "metrics", "page", "sflow",
   ]
 
   private static let clusterKey = "cluster"
+  private static let sflowKey = "sflow"
 
   /// Sets one key. `origin` says where the value stands, for the refusal.
   mutating func set(_ key: String, to value: String, from origin: String) throws(ControlError) {
@@ -105,6 +108,11 @@ struct Configuration: Equatable {
     case "docker-plugin": dockerPlugin = Self.isOff(value) ? .off : .path(try Self.socketPath(value, origin))
     case "docker-swarm": dockerSwarm = Self.isOff(value) ? nil : try Self.socketPath(value, origin)
     case Self.clusterKey: throw ControlError(.invalid, "\(origin): a section of `key: value` lines is needed")
+    case Self.sflowKey:
+      guard Self.isOff(value) else {
+        throw ControlError(.invalid, "\(origin): a section of `key: value` lines is needed, or off")
+      }
+      sflow = nil
     case "metrics": metrics = try ServedPlace(value, origin)
     case "page": page = try ServedPlace.onThisHost(value, origin)
     default:
@@ -179,9 +187,16 @@ extension Configuration {
     }
     for (key, value) in mapping {
       let origin = "\(name):\(key.mark?.line ?? 0)"
-      if case .scalar(let keyText) = key, keyText.string == Self.clusterKey, case .mapping(let section) = value {
-        cluster = try ClusterSection(section, name: name)
-        continue
+      if case .scalar(let keyText) = key, case .mapping(let section) = value {
+        switch keyText.string {
+        case Self.clusterKey:
+          cluster = try ClusterSection(section, name: name)
+          continue
+        case Self.sflowKey:
+          sflow = try SFlowSection(section, name: name)
+          continue
+        default: break
+        }
       }
       guard case .scalar(let keyText) = key, case .scalar(let valueText) = value else {
         throw ControlError(.invalid, "\(origin): a plain `key: value` line is needed")
@@ -216,6 +231,7 @@ extension Configuration: CustomStringConvertible {
     docker-swarm: \(dockerSwarm ?? "off")
     metrics: \(metrics)
     page: \(page)
+    \(sflow.map(\.description) ?? "sflow: off")
     \(cluster.map { "\($0)\n" } ?? "")
     """
   }

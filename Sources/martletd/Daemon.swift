@@ -54,6 +54,9 @@ struct Daemon {
     defer { metrics?.stop() }
     let page = try configuration.page.startPage(controlPlane, logger)
     defer { page?.stop() }
+    let sflow = SFlowExporter.start(
+      configuration.sflow, dataPlane: dataPlane, controlPlane: controlPlane, logger: logger)
+    defer { sflow?.stop() }
     let server = ControlServer(service: controlPlane, logger: logger)
     let path = try start(server, sockets.take(.control))
     logger.info("serving \(path)", metadata: ["workers": "\(configuration.workers)"])
@@ -75,6 +78,7 @@ struct Daemon {
     swarm?.stop()
     metrics?.stop()
     page?.stop()
+    sflow?.stop()
     controlPlane.stop()
   }
 

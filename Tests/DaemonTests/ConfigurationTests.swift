@@ -90,6 +90,41 @@ import Wire
     #expect(try read(configuration.description) == configuration)
   }
 
+  @Test(arguments: [
+    ("192.0.2.1", "192.0.2.1", 6343), ("192.0.2.1:99", "192.0.2.1", 99), ("2001:db8::1", "2001:db8::1", 6343),
+    ("\"[2001:db8::1]:99\"", "2001:db8::1", 99),
+  ]) func readsWhereSFlowGoes(text: String, address: String, port: Int) throws {
+    let configuration = try read("socket: /tmp/a.sock\nsflow:\n  collector: \(text)\n")
+    let sflow = try #require(configuration.sflow)
+    #expect(sflow.collector == IPAddress(address) && sflow.port == port && sflow.agent == nil)
+    #expect(sflow.sampling == 1000 && sflow.polling == 30 && sflow.header == 128)
+    #expect(try read(configuration.description) == configuration)
+  }
+
+  @Test func readsHowMuchSFlowSends() throws {
+    let configuration = try read(
+      "sflow:\n  collector: ::1\n  agent: 192.0.2.9\n  sampling: 0\n  polling: 1\n  header: 64\nsocket: /tmp/a.sock\n")
+    let sflow = try #require(configuration.sflow)
+    #expect(sflow.agent == IPAddress("192.0.2.9") && sflow.sampling == 0 && sflow.polling == 1 && sflow.header == 64)
+    #expect(try read(configuration.description) == configuration)
+    #expect(try read("sflow: off\n") == Configuration() && Configuration().description.contains("\nsflow: off\n"))
+  }
+
+  @Test(arguments: [
+    ("sflow: on\n", "a section"), ("sflow:\n  polling: 1\n", "collector"), ("sflow:\n  collector: [a]\n", "a plain"),
+    ("sflow:\n  collector: localhost\n", "martlet.yaml:2: sflow: collector: an address"),
+    ("sflow:\n  collector: ::1:x:6343\n", "an address"), ("sflow:\n  collector: 192.0.2.1:0\n", "from 1 to 65535"),
+    ("sflow:\n  collector: ::1\n  agent: here\n", "here is no IP address"),
+    ("sflow:\n  collector: ::1\n  sampling: -1\n", "from 0 to 16777216"),
+    ("sflow:\n  collector: ::1\n  polling: 3601\n", "from 0 to 3600"),
+    ("sflow:\n  collector: ::1\n  header: 13\n", "from 14 to 512"),
+    ("sflow:\n  collector: ::1\n  rate: 1\n", "martlet.yaml:3: sflow: rate: no such key"),
+    ("sflow:\n  collector: ::1\n  sampling: 0\n  polling: 0\n", "nothing is sent"),
+  ]) func refusesSFlow(text: String, reason: String) {
+    let error = #expect(throws: ControlError.self) { try read(text) }
+    #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
+  }
+
   @Test(arguments: ["", "# nothing\n", "---\n"]) func anEmptyFileChangesNothing(text: String) throws {
     #expect(try read(text) == Configuration())
   }
@@ -165,20 +200,28 @@ import Wire
   }
 
   @Test func everyKeyIsThereWithWhatItDoes() {
-    #expect(settings.map(\.key) == Configuration.keys.filter { $0 != "cluster" })
+    #expect(settings.map(\.key) == Configuration.keys.filter { $0 != "cluster" && $0 != "sflow" })
     for setting in settings { #expect(lines[setting.index - 1].hasPrefix("# "), "\(setting.key)") }
   }
 
-  /// Uncommented, the section is one.
-  @Test func theSectionClusterHasEveryKey() throws {
-    let start = try #require(lines.firstIndex(of: "#cluster:"))
+  /// Uncommented, each section is one.
+  @Test(arguments: [("cluster", ClusterSection.keys), ("sflow", SFlowSection.keys)])
+  func aSectionHasEveryKey(name: String, known: [String]) throws {
+    let start = try #require(lines.firstIndex(of: "#\(name):"))
     let section = lines[start...].prefix { $0.hasPrefix("#") }.map { $0.dropFirst() }
     var configuration = Configuration()
     try configuration.read(section.joined(separator: "\n"), name: "martlet.yaml")
     let keys = section.filter { $0.hasPrefix("  ") && !$0.hasPrefix("  #") }.map {
       $0.dropFirst(2).prefix { $0 != ":" }
     }
-    #expect(keys.map(String.init) == ClusterSection.keys && configuration.cluster?.leaseSeconds == 5)
+    #expect(keys.map(String.init) == known)
+    // Their defaults are as said.
+    if name == "cluster" { #expect(configuration.cluster?.leaseSeconds == 5) }
+    if name == "sflow" {
+      var least = Configuration()
+      try least.read("sflow:\n  collector: 192.0.2.1\n  agent: 192.0.2.2\n", name: "martlet.yaml")
+      #expect(configuration == least)
+    }
   }
 
   @Test func everyValueIsTheDefault() throws {

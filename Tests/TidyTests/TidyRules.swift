@@ -42,6 +42,7 @@ enum TidyRules {
     "Policies": ["Wire", "Tables", "Datapath", "PolicyText", "SystemCalls", "CLinux"],
     "Captures": ["Wire", "CLibpcap"],
     "Replay": ["Wire", "Tables", "Datapath", "Policies", "Captures"],
+    "SFlow": ["Wire"],
     "LinuxIO": ["Wire", "Tables", "Datapath", "SystemCalls", "CLinux", "CLiburing"],
     "Netlink": ["Wire", "SystemCalls", "CLinux", "CLibmnl"],
     "UplinkFilter": ["Wire", "Tables", "SystemCalls", "Netlink", "CLinux", "CLibbpf"],
@@ -65,7 +66,7 @@ enum TidyRules {
     "Netavark": ["CNI", "ControlModel", "Wire"],
     "martletd": [
       "ControlPlane", "ControlAPI", "Cluster", "DNS", "DockerDriver", "Etcd", "LivePage", "Metrics", "ControlModel",
-      "LinuxIO", "Policies", "SystemCalls", "CLinux", "Wire", "ArgumentParser", "Logging", "Yams",
+      "LinuxIO", "Policies", "SFlow", "SystemCalls", "CLinux", "Wire", "ArgumentParser", "Logging", "Yams",
     ],
     "martlet": [
       "Captures", "ControlClient", "ControlModel", "Policies", "Replay", "SystemCalls", "CLinux", "ArgumentParser",
@@ -83,7 +84,7 @@ enum TidyRules {
   static let pureLibraries: Set<String> = ["Glibc", "Synchronization"]
   /// Beside the data path, those that need no Foundation.
   static let withoutFoundation: Set<String> = [
-    "LinuxIO", "Netlink", "Relay", "SystemCalls", "UplinkFilter", "DNS", "Captures",
+    "LinuxIO", "Netlink", "Relay", "SystemCalls", "UplinkFilter", "DNS", "Captures", "SFlow",
   ]
 }
 
