@@ -76,7 +76,7 @@ extension SystemTests {
         try daemon.martlet("network", "create", "lab", "--subnet", "10.9.0.0/24")
         let (sender, receiver) = (try daemon.sandbox("a", on: "lab"), try daemon.sandbox("b", on: "lab"))
         let address = try daemon.endpoint(of: receiver, on: "lab").ipv4
-        try verifyDatagrams(20_000, from: sender, to: receiver, at: address)
+        let figures = try verifyDatagrams(20_000, from: sender, to: receiver, at: address)
 
         // Two rounds with the same counters: what was sampled before has come.
         var (all, ports) = ([Sample](), [PortStatistics]())
@@ -96,7 +96,8 @@ extension SystemTests {
         let flows = all.filter { $0.kind == "flow" && $0.source == source }
         // Of n frames each is picked with p = 1/rate: five standard deviations of the binomial distribution.
         let (n, p) = (Double(port.counters.rxFrames), 1 / Double(Self.rate))
-        #expect(n > 20_000)
+        // On a busy machine the sender's own queue overflows.
+        #expect(n > 2000 && n >= Double(figures.received), "\(figures)")
         #expect(abs(Double(flows.count) - n * p) < 5 * (n * p * (1 - p)).squareRoot(), "\(flows.count) of \(n)")
         #expect(flows.map(\.sequence) == Array(1...flows.count))
         #expect(flows.allSatisfy { $0.rate == Self.rate && $0.drops == 0 && $0.input == source && $0.output == 0 })
@@ -104,13 +105,15 @@ extension SystemTests {
         #expect(pools == pools.sorted() && (pools.last ?? .max) <= Int(n))
 
         let macs = try [receiver, sender].map { try $0.link().address.replacing(":", with: "") }.joined()
-        for flow in flows where flow.header?.hasPrefix(macs + "0800") == true {
-          let length = try #require(flow.frameLength) - 4
-          #expect(flow.stripped == 4 && flow.header?.count == 2 * min(length, Self.headerBytes))
+        let packets = flows.filter { $0.header?.hasPrefix(macs + "0800") == true }
+        #expect(packets.count > flows.count * 9 / 10)
+        let wrong = packets.first { flow in
+          let (length, header) = ((flow.frameLength ?? 0) - 4, flow.header ?? "")
           // The IP header's total length.
-          #expect(flow.header.flatMap { Int($0.dropFirst(32).prefix(4), radix: 16) } == length - 14)
+          return flow.stripped != 4 || header.count != 2 * min(length, Self.headerBytes)
+            || Int(header.dropFirst(32).prefix(4), radix: 16) != length - 14
         }
-        #expect(flows.count { $0.header?.hasPrefix(macs) == true } > flows.count * 9 / 10)
+        #expect(wrong == nil)
       }
     }
 
@@ -121,6 +124,7 @@ extension SystemTests {
         try daemon.martlet("network", "create", "lab", "--subnet", "10.9.0.0/24")
         let told = "warning sFlow: "
         try eventually("the daemon says so") { daemon.log.contains(told) }
+        try eventually("nobody was there for several") { try daemon.namespace.counters()["UdpNoPorts", default: 0] > 2 }
         let collector = try startCollector(daemon)
         try eventually("the collector hears of the gateway") {
           try samples(collector).contains { $0.name?.hasPrefix("lab/") == true }
