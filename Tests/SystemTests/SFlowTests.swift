@@ -96,7 +96,7 @@ extension SystemTests {
         let flows = all.filter { $0.kind == "flow" && $0.source == source }
         // Of n frames each is picked with p = 1/rate: five standard deviations of the binomial distribution.
         let (n, p) = (Double(port.counters.rxFrames), 1 / Double(Self.rate))
-        // On a busy machine the sender's own queue overflows.
+        // What was lost before it came to the switch is no frame of the port.
         #expect(n > 2000 && n >= Double(figures.received), "\(figures)")
         #expect(abs(Double(flows.count) - n * p) < 5 * (n * p * (1 - p)).squareRoot(), "\(flows.count) of \(n)")
         #expect(flows.map(\.sequence) == Array(1...flows.count))
