@@ -153,16 +153,15 @@ public struct Engine: ~Copyable {
     while start < burst.count {
       let network = ports[Int(burst[start].port)].network
       var end = start &+ 1
-      while end < burst.count && ports[Int(burst[end].port)].network == network { end &+= 1 }
       if network == Self.none {
+        // One at a time: the next may be of another port without a network.
         if ports[Int(burst[start].port)].isCarrier {
           receiveTunnelled(burst[start], now: now, into: &output)
         } else if ports[Int(burst[start].port)].isUplink {
           routeInward(burst[start], now: now, into: &output)
         }
-        // One at a time: the next may be of another port without a network.
-        end = start &+ 1
       } else {
+        while end < burst.count && ports[Int(burst[end].port)].network == network { end &+= 1 }
         let frames = UnsafeBufferPointer(rebasing: burst[start..<end])
         forward(frames, network: Int(network), now: now, into: &output)
       }
