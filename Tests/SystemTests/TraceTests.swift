@@ -58,6 +58,25 @@ extension SystemTests {
       }
     }
 
+    @Test("the next frame that matches is waited for")
+    func next() throws {
+      try withDaemon { daemon in
+        try daemon.martlet("network", "create", "lab")
+        let a = try daemon.sandbox("a", on: "lab")
+        let b = try daemon.sandbox("b", on: "lab")
+        let address = try daemon.endpoint(of: b, on: "lab").ipv4
+        let tracing = try Program(
+          daemon.commandLine(["trace", "lab", "--in", a.name, "--next", "--filter", "icmp and dst host \(address)"]))
+        try eventually("a frame is traced") {
+          _ = try a.reaches(address, count: 1)
+          return !tracing.isRunning
+        }
+        let said = try tracing.succeed()
+        #expect(said.contains("in by port \(a.name)") && said.contains("=> sent by \(b.name)"), "\(said)")
+        #expect(try daemon.attempt(["trace", "lab", "--next", "--filter", "no such"]).status == EXIT_FAILURE)
+      }
+    }
+
     @Test("a policy says why in its own words; what leaves the network is the router's")
     func policy() throws {
       try withDaemon { daemon in

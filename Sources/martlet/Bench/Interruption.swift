@@ -43,6 +43,12 @@ final class Interruption {
     }
   }
 
+  /// A signal has come.
+  var isThere: Bool {
+    var none: [pollfd] = []
+    do throws(Signalled) { return try wait(for: &none, until: .now) } catch { return true }
+  }
+
   /// Waits until one of the files can be read or has ended, or the time is over (then false).
   func wait(for files: inout [pollfd], until deadline: ContinuousClock.Instant) throws(Signalled) -> Bool {
     let left = max(.zero, deadline - .now).components

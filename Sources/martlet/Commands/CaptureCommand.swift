@@ -64,7 +64,7 @@ struct CaptureCommand: ServiceCommand {
     // A reader that has gone is seen where it is written to.
     signal(SIGPIPE, SIG_IGN)
     var lost: UInt64 = 0
-    while !sink.isFull(count) && sink.hasReader && !Self.isInterrupted(interruption) {
+    while !sink.isFull(count) && sink.hasReader && !interruption.isThere {
       let answer = try service.capturedFrames(id, waits: true)
       lost = answer.lost
       try sink.take(answer.frames, count)
@@ -76,11 +76,6 @@ struct CaptureCommand: ServiceCommand {
       try sink.take(answer.frames, count)
     }
     output.writeError("\(sink.count) frames captured, \(lost) lost as the capture was too slow\n")
-  }
-
-  private static func isInterrupted(_ interruption: Interruption) -> Bool {
-    var none: [pollfd] = []
-    do { return try interruption.wait(for: &none, until: .now) } catch { return true }
   }
 }
 

@@ -13,11 +13,14 @@ struct TraceCommand: ServiceCommand {
 
         martlet trace lab --in web --frame ffffffffffff020000000001080600010800060400010200000000010a0000020000000000000a000003
         martlet trace lab --in web --pcap odd.pcap
+        martlet trace lab --next --filter 'udp port 53'
         martlet trace lab --explain-drop 5
       """)
 
   /// Frames of a capture that are traced by one call.
   static let framesMax = 1000
+  /// Longer ones are segments that a kernel has left whole: by themselves they would seem too long.
+  static let wholeFrameMax = 9018
 
   @Argument(help: "A network's name or id.", completion: Names.networks) var network: String
 
@@ -36,6 +39,14 @@ struct TraceCommand: ServiceCommand {
 
   @Option(help: "Of the capture, only the frame of this number, counted from 1.") var number: Int?
 
+  @Flag(help: "Wait for the next frame that comes in, by --in or by any port.") var next = false
+
+  @Option(
+    name: [.customShort("f"), .long],
+    help: ArgumentHelp(
+      "Of these, the first that matches: 'icmp and host 10.0.0.2' (pcap-filter(7)).", valueName: "expression"))
+  var filter: String?
+
   @Flag(help: "Afterwards the frame goes its way, as if it had come by the port.") var send = false
 
   @Option(help: "Show so many of the last frames that were dropped, and why.") var explainDrop: Int?
@@ -43,6 +54,13 @@ struct TraceCommand: ServiceCommand {
   @OptionGroup(title: "Global options") var global: GlobalOptions
 
   func validate() throws {
+    guard filter == nil || next else { throw ValidationError("--filter goes with --next") }
+    if next {
+      guard frame == nil, pcap == nil, !send, explainDrop == nil else {
+        throw ValidationError("--next waits for a frame: it takes none, and neither --send nor --explain-drop")
+      }
+      return
+    }
     if let explainDrop {
       guard frame == nil, pcap == nil, !send, explainDrop > 0 else {
         throw ValidationError("--explain-drop takes a number from 1, and no frame")
@@ -58,6 +76,7 @@ struct TraceCommand: ServiceCommand {
 
   func perform(on service: any ControlService, output: Output) throws {
     if let explainDrop { return try explainDrops(explainDrop, service, output) }
+    if next { return try traceNext(service, output) }
     guard let port else { return }
     let frames = try frame.map { [(number: 1, digits: $0)] } ?? capturedFrames()
     var traces: [Trace] = []
@@ -73,6 +92,24 @@ struct TraceCommand: ServiceCommand {
       }
     }
     if output.json { try output.value(traces) }
+  }
+
+  /// What it meets is what it has met, but for what has changed since: its source is known, as a rule.
+  private func traceNext(_ service: any ControlService, _ output: Output) throws {
+    let interruption = Interruption()
+    let request = CaptureRequest(port: port, direction: .in, filter: filter)
+    let id = try service.startCapture(network: network, request).id
+    defer { try? service.endCapture(id) }
+    while !interruption.isThere {
+      let frames = try service.capturedFrames(id, waits: true).frames
+      let found = frames.first { $0.event == .in && $0.length == $0.bytes.count && $0.length <= Self.wholeFrameMax }
+      guard let found else { continue }
+      let digits = Self.hexadecimal([UInt8](found.bytes).span.bytes)
+      let trace = try service.trace(network: network, TraceRequest(port: found.port, frame: digits))
+      if output.json { return try output.value([trace]) }
+      output.line(FrameSummary.text([UInt8](found.bytes).span.bytes))
+      return Self.show(trace, output)
+    }
   }
 
   private func capturedFrames() throws -> [(number: Int, digits: String)] {
