@@ -79,7 +79,8 @@ import Wire
 
   @Test func rangesAreOneRowAndOneCommand() throws {
     let (bench, endpoint) = try bench()
-    bench.faults.arm(nil)
+    // None fails, and what the control plane does on threads of its own is not counted.
+    bench.faults.arm(.max)
     let ports = try bench.publish(endpoint.id, "10000-19999:20000-29999")
     #expect(bench.faults.count == 3, "two holds, one entry")
     #expect(shown(ports) == ["0.0.0.0 10000-19999 20000-29999 tcp", ":: 10000-19999 20000-29999 tcp"])
