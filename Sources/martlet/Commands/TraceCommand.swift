@@ -11,7 +11,7 @@ struct TraceCommand: ServiceCommand {
       Nothing changes by it: no address is learned, nothing is counted or sent, unless --send says so. --explain-drop shows \
       the last frames that went nowhere, of each burst a few, with what would become of each now.
 
-        martlet trace lab --in web --frame ffffffffffff020000000001080600010800060400010200000000010a0000020000000000000a000003
+        martlet trace lab --in web --frame $(cat frame.hex)
         martlet trace lab --in web --pcap odd.pcap
         martlet trace lab --next --filter 'udp port 53'
         martlet trace lab --explain-drop 5
