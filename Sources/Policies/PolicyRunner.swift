@@ -15,11 +15,11 @@ open class PolicyRunner: @unchecked Sendable {
     counters = counterCount == 0 ? nil : block.handle
   }
 
-  /// See `PolicyProgram.Decide`. Thread: the worker.
+  /// See `PolicyProgram.Decide`. Thread: the worker. A runner that decides nothing forwards nothing.
   open func decide(
     _ frames: UnsafeRawPointer, _ count: Int, _ view: UnsafeMutableRawPointer, _ verdicts: UnsafeMutableRawPointer
   ) {
-    fatalError("a policy without a decision")
+    verdicts.assumingMemoryBound(to: Verdict.self).update(repeating: .drop(.policy), count: count)
   }
 
   /// See `LoadablePolicy.portsChanged`. Thread: the worker.

@@ -33,6 +33,17 @@ public struct RateMeter: BitwiseCopyable, Sendable {
     isOfFrames = false
   }
 
+  /// Of bytes, with a burst of its own.
+  /// - Parameters:
+  ///   - rate: bits a second, of `bitRange`.
+  ///   - burst: what may pass at once after a pause: bytes, at most 1 GiB.
+  public init(bits rate: UInt64, burst: UInt64) {
+    precondition(Self.bitRange.contains(rate) && burst <= 1 << 30)
+    cost = (8_000_000_000 << Self.fraction) / rate
+    tolerance = burst &* 8_000_000_000 / rate
+    isOfFrames = false
+  }
+
   /// Of frames.
   /// - Parameter rate: frames a second, of `frameRange`.
   public init(frames rate: UInt64) {
